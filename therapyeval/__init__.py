@@ -1,0 +1,38 @@
+"""therapyeval: a workbench for evaluating therapy programs. Public names load on first use.
+
+>>> import therapyeval as te
+>>> te.measures.get("lefs").mcid
+9.0
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "read_dataset": "data.dataset",
+    "summarize": "analysis",
+    "compare": "analysis",
+    "describe": "analysis",
+    "release": "disclosure",
+    "read_protocol": "pilot.protocol",
+    "evaluate_pilot": "pilot.evaluation",
+    "parameters": "parameters",
+    "run_report": "reports.run",
+}
+_MODULES = ("measures", "metrics", "stats")
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module when it is first asked for."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

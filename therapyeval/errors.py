@@ -1,0 +1,64 @@
+"""What can go wrong, as users see it: one message, one exit code, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TherapyevalError(Exception):
+    """Base of all errors that are told to users; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(TherapyevalError):
+    """A command line that cannot be understood."""
+
+    exit_code = 2
+
+
+class DataError(TherapyevalError):
+    """Data or a mapping that are missing, empty, not a dataset or unusable."""
+
+    exit_code = 3
+
+
+class ParameterError(TherapyevalError):
+    """A parameter or argument with a wrong name, type or value."""
+
+    exit_code = 4
+
+
+class UnknownNameError(ParameterError):
+    """A name that is not registered; says which names come closest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        super().__init__(f"no {kind} is called {name!r}.{did_you_mean(name, known)}{hint and ' ' + hint}")
+
+
+class ReportError(TherapyevalError):
+    """A report that failed while it ran; its `.failed` folder keeps the notebook and the reason."""
+
+    exit_code = 5
+
+
+class NotEvaluableError(TherapyevalError):
+    """A question that these data cannot answer (for example an arm without patients)."""
+
+    exit_code = 8
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that names the closest known names, or all of them where they are few.
+
+    >>> did_you_mean("mcid_rat", ["mcid_rate", "score_change"])
+    ' Did you mean mcid_rate?'
+    """
+    names = sorted({str(item) for item in known})
+    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    if close:
+        return f" Did you mean {' or '.join(close)}?"
+    if 0 < len(names) <= 12:
+        return f" Known: {', '.join(names)}."
+    return ""

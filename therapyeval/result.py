@@ -1,0 +1,253 @@
+"""The one shape that every number has: a tidy row with all that is needed to read, release or reuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from html import escape
+
+import pandas as pd
+
+from therapyeval import formatting
+from therapyeval.errors import ParameterError
+
+COUNTS = ("n", "n_missing", "n_excluded", "n_people")
+AMOUNTS = ("numerator", "denominator")
+NUMBERS = ("estimate", "conf_low", "conf_high", "p_value")
+COLUMNS = ("metric", "level", "contrast", "statistic", "estimand", *NUMBERS, *AMOUNTS, *COUNTS,
+           "unit", "method", "note")
+TEXTS = tuple(name for name in COLUMNS if name not in (*COUNTS, *AMOUNTS, *NUMBERS))
+EXCLUSIONS = ["metric", "reason", "n", "n_people"]
+PEOPLE = ("numerator", "complement", "n_missing", "n_excluded")
+RESERVED = frozenset((*COLUMNS, "section", "table", "period"))
+STATISTICS = ("mean", "sd", "median", "q1", "q3", "p90", "min", "max", "count", "proportion", "ratio",
+              "difference", "risk_difference", "smd")
+MIME_TYPE = "application/vnd.therapyeval.results+json"
+COMPLETE_CASE = "complete_case"
+MISSING_NOT_ACHIEVED = "missing_not_achieved"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a Result comes from: the address that ties its cells to other tables.
+
+    `filters` are the cohort's filters as data, `population` the units counted, `period` a label or None.
+    """
+
+    fingerprint: str
+    population: str = ""
+    filters: Mapping[str, object] = field(default_factory=dict)
+    period: str | None = None
+    data_cut: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        return {**asdict(self), "filters": dict(self.filters), "versions": dict(self.versions)}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row per number: `by` columns first, then always COLUMNS, in that order.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Nothing is rounded; proportions are 0-1; counts are nullable integers. `estimate` may be NaN, and
+        then `note` says why. Empty text is "" and an empty `by` cell means all groups.
+    exclusions : DataFrame
+        `by` columns, metric, reason, n, n_people: what a metric's rule left out, by reason.
+    people : DataFrame or None
+        PEOPLE, aligned with `frame`: distinct patients behind the numerator, its complement, the missing
+        and the excluded. For release only; a released Result has none.
+    policy : name of the privacy policy it was released under, None until then.
+    """
+
+    frame: pd.DataFrame
+    title: str
+    source: Source
+    conf_level: float = 0.95
+    exclusions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EXCLUSIONS))
+    people: pd.DataFrame | None = None
+    policy: str | None = None
+
+    @property
+    def by(self) -> list[str]:
+        """Names of the grouping columns."""
+        return list(self.frame.columns[: len(self.frame.columns) - len(COLUMNS)])
+
+    def to_frame(self) -> pd.DataFrame:
+        return self.frame.copy()
+
+    def to_dict(self) -> dict:
+        """JSON-ready: missing numbers are None, dates ISO text."""
+        return {"title": self.title, "conf_level": self.conf_level, "policy": self.policy,
+                "source": self.source.to_dict(), "columns": list(self.frame.columns),
+                "rows": [[_plain(value) for value in row] for row in self.frame.itertuples(index=False)],
+                "exclusions": {"columns": list(self.exclusions.columns),
+                               "rows": [[_plain(value) for value in row]
+                                        for row in self.exclusions.itertuples(index=False)]}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> Result:
+        """The inverse of `to_dict` (grouping columns come back as text and numbers)."""
+        frame = pd.DataFrame(data["rows"], columns=data["columns"])
+        exclusions = pd.DataFrame(data["exclusions"]["rows"], columns=data["exclusions"]["columns"])
+        return cls(typed(frame), data["title"], Source(**data["source"]), data["conf_level"], exclusions,
+                   policy=data["policy"])
+
+    def concat(self, *others: Result, title: str | None = None) -> Result:
+        """This Result's rows and those of others below; their levels and policies must agree."""
+        parts = (self, *others)
+        for name in ("conf_level", "policy"):
+            if len({getattr(part, name) for part in parts}) > 1:
+                raise ParameterError(f"Results with different {name} cannot be put into one table.")
+        by = list(dict.fromkeys(column for part in parts for column in part.by))
+        frame = pd.concat([part.frame for part in parts], ignore_index=True)[[*by, *COLUMNS]]
+        people = None
+        if all(part.people is not None for part in parts):
+            people = pd.concat([part.people for part in parts], ignore_index=True)
+        populations = dict.fromkeys(part.source.population for part in parts)
+        return Result(typed(frame), title or self.title, replace(self.source, population=", ".join(populations)),
+                      self.conf_level, pd.concat([part.exclusions for part in parts], ignore_index=True),
+                      people, self.policy)
+
+    def to_text(self) -> str:
+        """Title and rows as aligned text, columns without content left out."""
+        lines = _text_table(_readable(self.frame, self.by))
+        return "\n".join([self.title, *lines, *self._footer()])
+
+    def _repr_html_(self) -> str:
+        footer = "".join(f"<p>{escape(line)}</p>" for line in self._footer())
+        table = _readable(self.frame, self.by).to_html(index=False, border=0, escape=True)
+        return f"<div><strong>{escape(self.title)}</strong>{table}{footer}</div>"
+
+    def _footer(self) -> list[str]:
+        interval = f"{100 * self.conf_level:g}% intervals"
+        period = f", {self.source.period}" if self.source.period else ""
+        state = f"released under {self.policy}" if self.policy else "not released: do not share"
+        return [f"{interval}; {self.source.population or 'units'}{period}; {state}."]
+
+
+@dataclass(frozen=True)
+class NamedResult:
+    """A Result with its place in a bundle: the section it belongs to and the table's name there."""
+
+    section: str
+    table: str
+    result: Result
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Named Results that were made, and are released, as one set; what a report shows and nothing else.
+
+    `record` is plain data for `run.json`: counts, gates, notes; never patient values.
+    """
+
+    title: str
+    tables: tuple[NamedResult, ...]
+    record: Mapping[str, object] = field(default_factory=dict)
+
+    def get(self, section: str, table: str) -> Result:
+        """The Result of that section and table (KeyError where there is none)."""
+        for named in self.tables:
+            if (named.section, named.table) == (section, table):
+                return named.result
+        raise KeyError(f"{section}/{table}")
+
+    def section(self, name: str) -> dict[str, Result]:
+        """Table name -> Result of one section, in order."""
+        return {named.table: named.result for named in self.tables if named.section == name}
+
+    def to_frame(self) -> pd.DataFrame:
+        """All rows: section, table, the union of `by` columns in order of first use, then COLUMNS."""
+        by = list(dict.fromkeys(column for named in self.tables for column in named.result.by))
+        parts = [named.result.frame.assign(section=named.section, table=named.table) for named in self.tables]
+        frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["section", "table", *COLUMNS])
+        return typed(frame[["section", "table", *by, *COLUMNS]])
+
+    def to_dict(self) -> dict:
+        return {"title": self.title, "record": dict(self.record),
+                "tables": [{"section": named.section, "table": named.table, "result": named.result.to_dict()}
+                           for named in self.tables]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> Bundle:
+        tables = tuple(NamedResult(item["section"], item["table"], Result.from_dict(item["result"]))
+                       for item in data["tables"])
+        return cls(data["title"], tables, data["record"])
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the fixed columns' types: counts Int64, numbers float, texts without missing values."""
+    frame = frame.copy()
+    for name in NUMBERS:
+        frame[name] = pd.to_numeric(frame[name]).astype("float64")
+    for name in COUNTS:
+        frame[name] = pd.to_numeric(frame[name]).astype("Int64")
+    for name in AMOUNTS:
+        amounts = pd.to_numeric(frame[name]).astype("Float64")
+        whole = bool((amounts.dropna() % 1 == 0).all())
+        frame[name] = amounts.astype("Int64") if whole else amounts
+    for name in TEXTS:
+        frame[name] = frame[name].astype("str").where(frame[name].notna(), "")
+    return frame
+
+
+def make_frame(rows: pd.DataFrame | Iterable[Mapping], by: Iterable[str] = ()) -> pd.DataFrame:
+    """A Result's frame from rows that name only the columns they fill.
+
+    Raises
+    ------
+    ParameterError
+        Where a `by` column has a reserved name (`period` is ours: `every` makes it).
+    """
+    by = list(by)
+    check_names(name for name in by if name != "period")
+    frame = pd.DataFrame(rows) if not isinstance(rows, pd.DataFrame) else rows
+    missing = {name: None for name in COLUMNS if name not in frame}
+    return typed(frame.assign(**missing)[[*by, *COLUMNS]].reset_index(drop=True))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse grouping columns that would collide with the fixed ones."""
+    taken = sorted(set(names) & RESERVED)
+    if taken:
+        raise ParameterError(f"cannot group by {', '.join(taken)}: these names are columns of every Result. "
+                             "Rename the attribute in mapping.yml.")
+
+
+def _plain(value: object) -> object:
+    if formatting.is_missing(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.date().isoformat()
+    return value.item() if hasattr(value, "item") else value
+
+
+def _readable(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """For people: numbers to four significant digits, empty columns dropped."""
+    shown = pd.DataFrame(index=frame.index)
+    for name in frame:
+        text = frame[name].map(_short if name in (*NUMBERS, *AMOUNTS) else _word)
+        if name in (*by, "metric", "statistic", "estimate") or (text != "").any():
+            shown[name] = text
+    return shown
+
+
+def _short(value: object) -> str:
+    if formatting.is_missing(value):
+        return ""
+    text = f"{float(value):.4g}"
+    return formatting.number(value, 0) if "e+" in text else text
+
+
+def _word(value: object) -> str:
+    return "" if formatting.is_missing(value) else str(value)
+
+
+def _text_table(frame: pd.DataFrame) -> list[str]:
+    widths = {name: max([len(name), *(len(text) for text in frame[name])]) for name in frame}
+    rows = [dict.fromkeys(frame), *frame.to_dict("records")]
+    rows[0] = {name: name for name in frame}
+    return ["  ".join(str(row[name]).ljust(widths[name]) for name in frame).rstrip() for row in rows]
