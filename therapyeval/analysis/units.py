@@ -1,0 +1,140 @@
+"""Which units answer a question, and the group each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from therapyeval.cohort import Cohort, Facts, attribute_values
+from therapyeval.errors import NotEvaluableError
+from therapyeval.metrics.registry import Call, Values
+from therapyeval.period import Period, label_dates, spans
+
+RULE_DATES = {"discharged": "end_date", "received": "received_date"}
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units in scope of one question, one array entry each; `keys` has one row per group.
+
+    `value` is NaN where an eligible unit has no value; `reason` is "" where the unit is eligible; `row` is
+    the position of the unit in its population's frame.
+    """
+
+    value: np.ndarray
+    weight: np.ndarray | None
+    event: np.ndarray | None
+    reason: np.ndarray
+    group: np.ndarray
+    patient: np.ndarray
+    row: np.ndarray
+    keys: pd.DataFrame
+    note: str
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.keys)
+
+    @property
+    def eligible(self) -> np.ndarray:
+        return self.reason == ""
+
+    @property
+    def used(self) -> np.ndarray:
+        return self.eligible & ~np.isnan(self.value)
+
+
+def select_units(call: Call, cohort: Cohort, by: Sequence[str], period: Period | None,
+                 every: str | None) -> Units:
+    """The metric's units, restricted to the period by the metric's own cohort rule, in groups.
+
+    Raises
+    ------
+    NotEvaluableError
+        Where the question needs a calendar that the data do not have, or a period that was not given.
+    """
+    facts = cohort.facts
+    check_calendar(call, facts, period, every)
+    if call.metric.per_span:
+        asked = _asked_spans(call, facts, period, every)
+        values = call.values(facts, spans=asked)
+        rows, labels = values.unit, np.array([span.label for span in asked], dtype=object)[values.span]
+    else:
+        values = call.values(facts)
+        rows, labels = _rows_in_period(call, facts, period, every)
+    frame = population_frame(facts, call.metric.population).iloc[rows]
+    if every:
+        frame = frame.assign(period=labels)
+    names = [*by, "period"] if every else list(by)
+    for name in by:
+        if name not in frame:
+            attribute_values(facts, name)
+            raise NotEvaluableError(f"{call.text} counts {call.metric.population}, which have no {name}.")
+    group, keys = group_codes(frame, names)
+    return _units(values, rows, frame, group, keys, spanned=call.metric.per_span)
+
+
+def check_calendar(call: Call, facts: Facts, period: Period | None, every: str | None) -> None:
+    """Refuse a question about dates to data without dates, and one to appointments where there are none."""
+    if not facts.has_calendar and (period or every or call.metric.per_span):
+        raise NotEvaluableError(f"{call.text}: these data have occasions but no dates, so they cannot be cut by "
+                                "period. Leave period and every out.")
+    if call.metric.statuses and facts.appointments is None:
+        raise NotEvaluableError(f"{call.text} needs appointments, and these data have no visits table.")
+
+
+def population_frame(facts: Facts, population: str) -> pd.DataFrame:
+    return {"episodes": facts.episodes, "referrals": facts.referrals}[population]
+
+
+def group_codes(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """A code from 0 per row, and the groups' values in sorted order; a missing value is a group of its own."""
+    if not names:
+        return np.zeros(len(frame), dtype=np.int64), pd.DataFrame(index=range(1))
+    named = frame[list(names)].copy()
+    for name in named.columns[named.isna().any()]:
+        named[name] = named[name].astype(object).where(named[name].notna(), NOT_RECORDED).astype(str)
+    grouped = named.groupby(list(names), sort=True, observed=True)
+    return grouped.ngroup().to_numpy(), grouped.size().index.to_frame(index=False)
+
+
+def _units(values: Values, rows: np.ndarray, frame: pd.DataFrame, group: np.ndarray, keys: pd.DataFrame,
+           spanned: bool) -> Units:
+    def taken(series: pd.Series | None, dtype: type) -> np.ndarray | None:
+        if series is None:
+            return None
+        array = series.to_numpy(dtype=dtype)
+        return array if spanned else array[rows]
+    reason = taken(values.excluded, object)
+    return Units(taken(values.value, np.float64), taken(values.weight, np.float64), taken(values.event, bool),
+                 np.full(len(rows), "", dtype=object) if reason is None else reason, group,
+                 frame["patient"].to_numpy(dtype=np.int64), np.asarray(rows), keys, values.note)
+
+
+def _rows_in_period(call: Call, facts: Facts, period: Period | None,
+                    every: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions of the units that the cohort rule puts into the period, with their label where `every` asks."""
+    frame = population_frame(facts, call.metric.population)
+    if period is None and every is None:
+        return np.arange(len(frame)), None
+    dates = frame[RULE_DATES[call.metric.cohort_rule]]
+    inside = dates.notna()
+    if period is not None:
+        inside &= dates.between(pd.Timestamp(period.start), pd.Timestamp(period.end))
+    rows = np.flatnonzero(inside)
+    return rows, label_dates(dates.iloc[rows], every).to_numpy() if every else None
+
+
+def _asked_spans(call: Call, facts: Facts, period: Period | None, every: str | None) -> list[Period]:
+    if period is None and every is None:
+        raise NotEvaluableError(f"{call.text} is about the episodes open in a period: give period= or every=.")
+    starts = facts.episodes["start_date"].dropna()
+    if period is None and starts.empty:
+        return []
+    first = period.start if period else starts.min().date()
+    last = period.end if period else facts.data_cut.date()
+    return spans(first, last, every)

@@ -1,0 +1,216 @@
+"""What a metric is, the register of all of them, and the one string that names a metric with its arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from therapyeval.cohort import Facts
+from therapyeval.errors import ParameterError, UnknownNameError
+from therapyeval.formatting import number
+from therapyeval.measures import Measure
+
+KINDS = ("mean", "proportion", "ratio", "median", "time")
+COHORT_RULES = ("discharged", "received", "dated", "point_in_time")
+_NUMERIC = {"cut", "p", "threshold"}
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Values:
+    """What each unit of a metric's population gives, one entry per row of the population's frame.
+
+    Attributes
+    ----------
+    value : float; NaN where an eligible unit has no value. Proportions 0 or 1; times the days waited.
+    excluded : text; why the metric's rule leaves the unit out, "" where it does not.
+    weight : the denominator part of a ratio.
+    event : for times, whether the event was seen (else censored).
+    unit, span : for metrics over open periods: row position of the unit and index of the span.
+    note : what every reader of the number has to be told.
+    """
+
+    value: pd.Series
+    excluded: pd.Series | None = None
+    weight: pd.Series | None = None
+    event: pd.Series | None = None
+    unit: np.ndarray | None = None
+    span: np.ndarray | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named number. `better` is higher, lower, neither or "measure" (the direction of its measure).
+
+    `statuses` is set for metrics on appointments, which the engine counts: (numerator, denominator).
+    """
+
+    name: str
+    label: str
+    kind: str
+    unit: str
+    better: str
+    population: str
+    cohort_rule: str
+    definition: str
+    function: Callable[..., Values] | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    two_rules: bool = False
+    statuses: tuple[frozenset[str], frozenset[str]] | None = None
+
+    @property
+    def per_span(self) -> bool:
+        """Whether its units are those open in a period, so that it cannot be asked without one."""
+        return self.function is not None and "spans" in inspect.signature(self.function).parameters
+
+
+@dataclass(frozen=True)
+class Call:
+    """A metric with its arguments filled in; `text` is its one spelling everywhere."""
+
+    metric: Metric
+    arguments: Mapping[str, object]
+    text: str
+
+    @property
+    def measure(self) -> str | None:
+        return self.arguments.get("measure")
+
+    def values(self, facts: Facts, **spans: object) -> Values:
+        return self.metric.function(facts, **self.arguments, **spans)
+
+    def unit(self, facts: Facts) -> str:
+        """Unit of the number; scale points are named as the measure names them."""
+        if self.measure and self.metric.unit == "scale points":
+            return facts.measure(self.measure).unit
+        return self.metric.unit
+
+    def better(self, facts: Facts) -> str:
+        if self.metric.better != "measure":
+            return self.metric.better
+        return "higher" if facts.measure(self.measure).sign > 0 else "lower"
+
+
+_REGISTER: dict[str, Metric] = {}
+
+
+def metric(*, label: str, kind: str, unit: str, better: str, population: str, cohort_rule: str,
+           beside: tuple[str, ...] = (), two_rules: bool = False) -> Callable:
+    """Register a function `(facts, **arguments) -> Values` as a metric under its own name.
+
+    `beside` names statistics printed with the estimate; `two_rules` adds a second row in which eligible
+    units without a value count as not achieved. The docstring's first paragraph is the definition.
+    """
+    def register(function: Callable[..., Values]) -> Callable[..., Values]:
+        parameters = [item for item in inspect.signature(function).parameters.values()
+                      if item.name not in ("facts", "spans")]
+        required = tuple(item.name for item in parameters if item.default is inspect.Parameter.empty)
+        defaults = {item.name: item.default for item in parameters if item.name not in required}
+        add(Metric(function.__name__, label, kind, unit, better, population, cohort_rule,
+                   inspect.getdoc(function), function, defaults, required, beside, two_rules))
+        return function
+    return register
+
+
+def add(entry: Metric) -> None:
+    """Put a metric into the register; its name, kind and cohort rule must be good."""
+    if entry.name in _REGISTER or entry.kind not in KINDS or entry.cohort_rule not in COHORT_RULES:
+        raise ValueError(f"{entry.name}: registered twice, or kind or cohort rule is not in the list")
+    _REGISTER[entry.name] = entry
+
+
+def get(name: str) -> Metric:
+    """One registered metric, or an error with the closest names."""
+    if name not in _REGISTER:
+        raise UnknownNameError("metric", name, _REGISTER, "`therapyeval metrics` lists all.")
+    return _REGISTER[name]
+
+
+def names() -> list[str]:
+    """Names of all registered metrics."""
+    return sorted(_REGISTER)
+
+
+def parse(text: str | Call) -> Call:
+    """Read `name[:measure][,argument=value]…`.
+
+    >>> parse("target_score_rate:pain_avg, cut=1").text
+    'target_score_rate:pain_avg,cut=1'
+
+    Raises
+    ------
+    UnknownNameError, ParameterError
+        For an unknown metric or argument, a missing required one, or a number that is not one.
+    """
+    if isinstance(text, Call):
+        return text
+    head, *rest = (part.strip() for part in str(text).split(","))
+    name, _, measure = (part.strip() for part in head.partition(":"))
+    entry = get(name)
+    given: dict[str, object] = {"measure": measure} if measure else {}
+    for part in rest:
+        key, found, value = (piece.strip() for piece in part.partition("="))
+        if not found or not value:
+            raise ParameterError(f"{str(text)[:80]!r}: write arguments as name=value, separated by commas.")
+        given[key] = _argument(name, key, value)
+    return _call(entry, given)
+
+
+def _call(entry: Metric, given: dict[str, object]) -> Call:
+    known = {**dict.fromkeys(entry.required), **entry.arguments}
+    for key in given:
+        if key not in known:
+            raise UnknownNameError(f"argument of {entry.name}", key, known)
+    missing = [key for key in entry.required if key not in given]
+    if missing:
+        example = f"{entry.name}:odi" if missing == ["measure"] else f"{entry.name}:odi,{missing[-1]}=…"
+        raise ParameterError(f"{entry.name} needs {' and '.join(missing)}. Write it as {example}.")
+    arguments = {key: given.get(key, default) for key, default in known.items()}
+    head = entry.name + (f":{given['measure']}" if given.get("measure") else "")
+    tail = [f",{key}={given[key]:.12g}" for key in known if key != "measure" and key in given]
+    return Call(entry, arguments, head + "".join(tail))
+
+
+def _argument(name: str, key: str, value: str) -> object:
+    if key not in _NUMERIC:
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise ParameterError(f"{name}: {key} must be a number, not {value[:40]!r}.") from None
+
+
+def exclude(index: pd.Index, reasons: Mapping[str, pd.Series]) -> pd.Series:
+    """The first reason whose mask is true for each unit; "" where none is."""
+    excluded = pd.Series("", index=index, dtype=object)
+    for reason, mask in reversed(list(reasons.items())):
+        excluded[mask.to_numpy(dtype=bool, na_value=False)] = reason
+    return excluded
+
+
+def reaches(change: pd.Series, threshold: pd.Series | float) -> pd.Series:
+    """1 where change >= threshold, 0 where not, NaN where there is no change; tolerant of binary arithmetic.
+
+    Source: metric definitions, section 0 (a gait-speed change of exactly one MCID must count).
+    """
+    slack = TOLERANCE * np.maximum(1.0, np.abs(threshold))
+    return (change >= threshold - slack).astype(float).where(change.notna())
+
+
+def threshold_note(measure: Measure, given: float | None) -> str:
+    """What a responder rate must say about its threshold."""
+    if given is not None:
+        return f"threshold {number_text(given)} {measure.unit}, given by the user"
+    return "; ".join([f"MCID {number_text(measure.mcid)} {measure.unit}", *measure.warnings])
+
+
+def number_text(value: float) -> str:
+    """A threshold as its source prints it, without trailing zeros."""
+    return number(value, 3).rstrip("0").rstrip(".")
