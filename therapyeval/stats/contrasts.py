@@ -1,0 +1,266 @@
+"""Comparisons of groups: differences of means, of proportions and of adjusted means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from therapyeval.stats.critical_values import t_p_value, t_quantile
+from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
+from therapyeval.stats.intervals import check_shares, proportion
+from therapyeval.stats.summaries import means, n_distinct, sd
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VARIANCES = ("classical", "HC2", "HC3", "CR2")
+NO_GROUP = "a group has no value"
+ALIKE = "no variation within the groups: no interval"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Differences between groups, a minus b; all arrays have one entry per pair (a, b).
+
+    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN.
+    """
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p_value: np.ndarray
+    df: np.ndarray
+    method: str
+    note: np.ndarray
+
+
+def welch(
+    values: np.ndarray, group: np.ndarray, pairs: Sequence[tuple[int, int]], *, conf_level: float = 0.95
+) -> Contrast:
+    """Differences of two means, a - b, by Welch's t, which does not assume equal spread.
+
+    Parameters
+    ----------
+    values : array of float, without NaN; one per unit, units independent
+    group : array of int, one code from 0 per value
+    pairs : list of (code_a, code_b)
+    conf_level : float, between 0 and 1
+
+    Returns
+    -------
+    Contrast
+        In the unit of the values. A group without values gives NaN; a group with one value, or two groups
+        without any spread, give the difference without limits. The note says so.
+
+    Raises
+    ------
+    ValueError
+        Where lengths differ, a value is missing, a code is negative, a pair compares a group with itself or
+        conf_level lies outside (0, 1).
+
+    Source: Welch (1947), Biometrika 34:28-35.
+
+    >>> days = np.array([29.0, 42, 38, 40, 43, 40, 30, 42, 26, 32, 21, 20, 23, 22])
+    >>> fitness = np.repeat([0, 1], [8, 6])
+    >>> below_above = welch(days, fitness, [(0, 1)])
+    >>> below_above.estimate, below_above.low.round(3), below_above.df.round(2)
+    (array([14.]), array([8.222]), array([11.88]))
+    """
+    values, level = check_values(values), check_level(conf_level)
+    a, b = _check_pairs(pairs)
+    n_groups = _n_groups(group, a, b)
+    group = check_codes(group, len(values), n_groups=n_groups)
+    n = np.bincount(group, minlength=n_groups)
+    center, scale = means(values, group, n_groups), means(np.abs(values), group, n_groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        square = sd(values, group, n_groups) ** 2 / n
+        variance = square[a] + square[b]
+        df = variance**2 / (square[a] ** 2 / (n[a] - 1) + square[b] ** 2 / (n[b] - 1))
+        flat = np.sqrt(variance) <= 10 * np.finfo(float).eps * np.maximum(scale[a], scale[b])
+    note = make_notes(
+        len(a),
+        ((n[a] == 0) | (n[b] == 0), NO_GROUP),
+        ((n[a] == 1) | (n[b] == 1), "needs two values in each group for an interval"),
+        (flat, ALIKE),
+    )
+    return _t_contrast(center[a] - center[b], np.sqrt(variance), df, level, "Welch t", note)
+
+
+def risk_difference(
+    successes: np.ndarray, n: np.ndarray, pairs: Sequence[tuple[int, int]], *, conf_level: float = 0.95
+) -> Contrast:
+    """Differences of two proportions, a - b, with Newcombe's hybrid score interval.
+
+    The limits join the Wilson limits of the two groups (Newcombe's method 10, no continuity correction). They
+    have no test that matches them exactly; the p-value is the score test's, Pearson's chi-square without
+    correction, so in rare close calls it may disagree with the interval about zero. It is rough where a group
+    has fewer than five expected successes or failures.
+
+    Parameters
+    ----------
+    successes, n : arrays of int, one entry per group code from 0; units independent
+    pairs : list of (code_a, code_b)
+    conf_level : float, between 0 and 1
+
+    Returns
+    -------
+    Contrast
+        Differences of shares, from -1 to 1; df is NaN. A group with n = 0, or a code beyond the arrays, gives
+        NaN. Where all units of both groups have the same outcome only the p-value is NaN. The note says so.
+
+    Raises
+    ------
+    ValueError
+        Where lengths differ, not 0 <= successes <= n, a code is negative, a pair compares a group with itself
+        or conf_level lies outside (0, 1).
+
+    Source: Newcombe (1998), Stat Med 17:873-890; Pearson (1900), Phil Mag 50:157-175.
+
+    >>> newcombe = risk_difference(np.array([56, 48]), np.array([70, 80]), [(0, 1)])
+    >>> newcombe.estimate.round(4), newcombe.low.round(4), newcombe.high.round(4)
+    (array([0.2]), array([0.0524]), array([0.3339]))
+    """
+    from scipy.special import chdtrc
+
+    successes, n = check_shares(successes, n)
+    a, b = _check_pairs(pairs)
+    beyond = np.zeros(max(int(max(a.max(initial=-1), b.max(initial=-1))) + 1 - len(n), 0))
+    successes, n = np.r_[successes, beyond], np.r_[n, beyond]
+    share = proportion(successes, n, conf_level=conf_level)
+    p, low, high = share.estimate, share.low, share.high
+    difference = p[a] - p[b]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pooled = (successes[a] + successes[b]) / (n[a] + n[b])
+        chi_square = difference**2 / (pooled * (1 - pooled) * (1 / n[a] + 1 / n[b]))
+    same = (pooled == 0) | (pooled == 1)
+    note = make_notes(
+        len(a), ((n[a] == 0) | (n[b] == 0), NO_GROUP), (same, "no p-value: every unit has the same outcome")
+    )
+    return Contrast(
+        estimate=difference,
+        low=difference - np.hypot(p[a] - low[a], high[b] - p[b]),
+        high=difference + np.hypot(high[a] - p[a], p[b] - low[b]),
+        p_value=np.where(note == "", chdtrc(1, np.nan_to_num(chi_square)), np.nan),
+        df=np.full(len(a), np.nan),
+        method="Newcombe hybrid score; p from Pearson chi-square",
+        note=note,
+    )
+
+
+def adjusted_difference(
+    outcome: np.ndarray,
+    group: np.ndarray,
+    pairs: Sequence[tuple[int, int]],
+    covariates: pd.DataFrame,
+    *,
+    variance: str = "HC3",
+    cluster: np.ndarray | None = None,
+    conf_level: float = 0.95,
+) -> Contrast:
+    """Differences of adjusted means, a - b, by least squares of the outcome on group and covariates.
+
+    One model holds all groups. Numeric covariates enter as they are, others as one dummy per level (sorted,
+    the first dropped). The t distribution has n - p degrees of freedom, with CR2 those of Bell and McCaffrey
+    (Satterthwaite), as in R clubSandwich. Without covariates CR2 is the clustered difference of two means.
+
+    Parameters
+    ----------
+    outcome : array of float, without NaN
+    group : array of int, one code from 0 per row
+    pairs : list of (code_a, code_b)
+    covariates : DataFrame with one complete row per outcome, in the same order; may have no columns
+    variance : "classical" (equal spread), "HC2", "HC3" (any spread) or "CR2" (clustered)
+    cluster : array, one code per row; needed by CR2, an error with any other variance
+    conf_level : float, between 0 and 1
+
+    Returns
+    -------
+    Contrast
+        In the unit of the outcome. Never a number where the model does not determine it: a constant or
+        collinear covariate, no more rows than coefficients, or (HC2, HC3) a row with leverage 1 give NaN in
+        all pairs, and the note names the reason. CR2 needs two clusters in each group for an interval.
+
+    Raises
+    ------
+    ValueError
+        Where lengths differ, a value is missing, a covariate is a date, a pair compares a group with
+        itself, the variance is unknown, or a cluster is missing or not asked for.
+
+    Complexity: n * p^2 for the fit. CR2 adds one singular value decomposition per cluster (its rows x p),
+    thousands at a time; no matrix is larger than n x p, 2048 x 2048 or 2048 x p x p.
+
+    Source: MacKinnon and White (1985), J Econometrics 29:305-325 (HC2, HC3); Bell and McCaffrey (2002),
+    Survey Methodology 28:169-181, and Pustejovsky and Tipton (2018), J Bus Econ Stat 36:672-683 (CR2).
+
+    >>> import pandas as pd
+    >>> covariates = pd.DataFrame({"baseline": [10.0, 12, 14, 11, 13, 16, 12, 15]})
+    >>> score, arm = np.array([20.0, 25, 27, 22, 20, 26, 20, 23]), np.repeat([1, 0], 4)
+    >>> difference = adjusted_difference(score, arm, [(1, 0)], covariates)
+    >>> difference.estimate.round(3), difference.low.round(3), difference.high.round(3)
+    (array([4.91]), array([2.118]), array([7.702]))
+    """
+    from therapyeval.stats import linear_model
+
+    outcome, level = check_values(outcome, "outcome"), check_level(conf_level)
+    a, b = _check_pairs(pairs)
+    group = check_codes(group, len(outcome), n_groups=_n_groups(group, a, b))
+    cluster = _check_variance(variance, cluster, len(outcome))
+    design = linear_model.make_design(group, covariates)
+    detail = " by cluster, Satterthwaite df" if variance == "CR2" else ""
+    method = f"least squares, {variance} variance{detail}, t"
+    absent = ~(np.isin(a, design.groups) & np.isin(b, design.groups))
+    problem = linear_model.why_not_estimable(design, variance)
+    if problem:
+        blank = np.full(len(a), np.nan)
+        return _t_contrast(blank, blank, blank, level, method, make_notes(len(a), (blank != 0, problem)))
+    fit = linear_model.least_squares(design, outcome)
+    estimate, error, df = linear_model.differences(fit, design, a, b, variance, cluster)
+    note = make_notes(
+        len(a),
+        (absent, NO_GROUP),
+        (_lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
+        (error <= fit.noise, "the model fits without error: no interval"),
+    )
+    return _t_contrast(estimate, error, df, level, method, note)
+
+
+def _check_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """The two group codes of each pair; ValueError unless they are two different codes from 0."""
+    codes = np.asarray(list(pairs), dtype=np.int64 if len(pairs) == 0 else None).reshape(-1, 2)
+    if codes.dtype.kind not in "iu" or (codes < 0).any() or (codes[:, 0] == codes[:, 1]).any():
+        raise ValueError("pairs must be a list of (code_a, code_b) with two different codes from 0")
+    return codes[:, 0], codes[:, 1]
+
+
+def _n_groups(group: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
+    """How many codes to make room for: groups with rows, and groups that are only asked for."""
+    return int(max(np.max(group, initial=-1), a.max(initial=-1), b.max(initial=-1))) + 1
+
+
+def _check_variance(variance: str, cluster: np.ndarray | None, length: int) -> np.ndarray | None:
+    """The clusters as codes from 0, or None; ValueError where variance and cluster do not fit."""
+    if variance not in VARIANCES:
+        raise ValueError(f"variance is {variance!r}, but must be one of {', '.join(VARIANCES)}")
+    if (variance == "CR2") != (cluster is not None):
+        raise ValueError(f'cluster goes with variance="CR2" and only with it, but variance is {variance!r}')
+    return None if cluster is None else check_cluster(cluster, length)[0]
+
+
+def _lonely(group: np.ndarray, cluster: np.ndarray | None, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pairs in which one of the groups lies in a single cluster."""
+    if cluster is None:
+        return np.zeros(len(a), dtype=bool)
+    n_clusters = n_distinct(cluster, group, _n_groups(group, a, b))
+    return (n_clusters[a] < 2) | (n_clusters[b] < 2)
+
+
+def _t_contrast(estimate, error, df, level, method, note) -> Contrast:
+    """Difference -/+ t * standard error; limits, p and df are NaN in every pair that has a note."""
+    clear = note == ""
+    error, df = np.where(clear, error, np.nan), np.where(clear, df, np.nan)
+    half = t_quantile(df, level) * error
+    p_value = t_p_value(estimate / error, df)
+    return Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note)
