@@ -31,6 +31,8 @@ class Facts:
     referrals : one row per referral, with the days waited and how the wait ended
     appointments : answers `counts(...)`; its rows stay in the engine
     measures : code -> Measure, local ones included
+    enrollment : one row per person of a pilot's list, also those never allocated: patient, episode, arm,
+        eligible, ineligible_reason, consented, allocated, withdrawn, withdrawn_reason; None without a pilot
     timepoint_rule : "window" or "declared"
     has_calendar : False for trials with occasions only; what needs dates then raises
     data_cut : nothing after this day is used
@@ -42,6 +44,7 @@ class Facts:
     scores: pd.DataFrame
     referrals: pd.DataFrame
     measures: Mapping[str, object]
+    enrollment: pd.DataFrame | None = None
     appointments: object | None = None
     timepoint_rule: str = "window"
     has_calendar: bool = True

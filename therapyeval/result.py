@@ -78,6 +78,11 @@ class Result:
     def to_frame(self) -> pd.DataFrame:
         return self.frame.copy()
 
+    def where(self, mask: pd.Series, title: str | None = None) -> Result:
+        """Only the rows where mask is true, with the people behind them."""
+        people = None if self.people is None else self.people[mask.to_numpy()].reset_index(drop=True)
+        return replace(self, frame=self.frame[mask].reset_index(drop=True), title=title or self.title, people=people)
+
     def to_dict(self) -> dict:
         """JSON-ready: missing numbers are None, dates ISO text."""
         return {"title": self.title, "conf_level": self.conf_level, "policy": self.policy,

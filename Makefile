@@ -1,0 +1,43 @@
+# Two steps on a fresh machine: `make report`, `make test`. Everything lands in .venv and out.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help report test bench lint install clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+report: $(VENV)/installed ## Make the sample pilot reports and say where they are
+	@$(RUN) -m therapyeval report pilot_study --data data_samples/stroke_recovery -p protocol=data_samples/stroke_recovery/pilot.yml --out $(OUT)
+	@$(RUN) -m therapyeval report pilot_study --data data_samples/harbor_rehab -p protocol=data_samples/harbor_rehab/pilot.yml --out $(OUT)
+
+test: $(VENV)/tested ## Run the whole test suite
+	$(RUN) -m pytest
+
+lint: $(VENV)/tested ## Check the style
+	$(RUN) -m ruff check .
+
+bench: $(VENV)/tested ## Measure speed against named peers
+	$(RUN) -m benchmarks
+
+install: $(VENV)/installed ## Create .venv and install what users need
+
+$(VENV)/bin/python:
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing (a few minutes the first time) ..."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean: ## Remove .venv and reports
+	rm -rf $(VENV) $(OUT)

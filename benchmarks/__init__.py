@@ -1,0 +1,1 @@
+"""Speed, measured as a ratio or a difference against a named peer in one run (`make bench`)."""

@@ -1,0 +1,228 @@
+"""The command: parse, call the library, print text. One command is one library call."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import therapyeval as te
+from therapyeval.errors import TherapyevalError, UsageError
+
+if TYPE_CHECKING:
+    from therapyeval.data import Dataset
+    from therapyeval.result import Result
+
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Users' errors print one message and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    args = _parser().parse_args(arguments)
+    try:
+        text, code = _as_pair(args.run(args))
+        if text:
+            print(text)
+        return code
+    except TherapyevalError as error:
+        print(f"therapyeval: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def run_check(args: argparse.Namespace) -> tuple[str, int]:
+    """Read the data and say what is in them, what is wrong, and what to do."""
+    quality = _read(args).quality
+    text = json.dumps(quality.to_dict(), indent=2, ensure_ascii=False) if args.json else quality.to_text()
+    return text, 3 if quality.verdict == "not usable" else 0
+
+
+def run_measures(args: argparse.Namespace) -> str:
+    """List the registered measures, or print one with its thresholds and their sources."""
+    if args.code:
+        return te.measures.get(args.code).to_text()
+    return "\n".join(f"{code:<22} {te.measures.get(code).name}" for code in te.measures.names())
+
+
+def run_metrics(args: argparse.Namespace) -> str:
+    """List the metrics, or print the definition of one."""
+    if not args.name:
+        return "\n".join(f"{name:<20} {te.metrics.get(name).label}" for name in te.metrics.names())
+    entry = te.metrics.parse(args.name).metric if ":" in args.name else te.metrics.get(args.name)
+    arguments = [*entry.required, *(f"{name} ({value})" for name, value in entry.arguments.items())]
+    return "\n".join([f"{entry.name}: {entry.label}", entry.definition, "",
+                      f"kind {entry.kind}; unit {entry.unit}; better: {entry.better}; counts {entry.population}, "
+                      f"{entry.cohort_rule}", f"arguments: {', '.join(arguments) or 'none'}"])
+
+
+def run_templates(args: argparse.Namespace) -> str:
+    """List the report templates, or say what one shows and which parameters it takes."""
+    from therapyeval import parameters
+    if args.name:
+        return parameters.describe(parameters.read_template(args.name))
+    return "\n".join(f"{name:<20} {parameters.read_template(name).title}" for name in parameters.templates())
+
+
+def run_sample(args: argparse.Namespace) -> str:
+    """Write the synthetic sample data set (harbor_rehab)."""
+    from therapyeval.data.synthetic import write_sample
+    write_sample(Path(args.folder))
+    return f"Synthetic sample written to {args.folder}. Next: therapyeval check {args.folder}"
+
+
+def run_summarize(args: argparse.Namespace) -> str:
+    """Estimate metrics, overall or by group."""
+    dataset = _read(args)
+    cohort = dataset.cohort(**_pairs(args.where))
+    result = te.summarize(cohort, args.metrics, by=args.by, period=args.period, every=args.every,
+                          conf_level=args.conf_level)
+    return _deliver(result, args, dataset)
+
+
+def run_compare(args: argparse.Namespace) -> str:
+    """Compare a metric between groups."""
+    dataset = _read(args)
+    cohort = dataset.cohort(**_pairs(args.where))
+    result = te.compare(cohort, args.metric, groups=args.groups, reference=args.reference or None, adjust=args.adjust,
+                        period=args.period, cluster=args.cluster, variance=args.variance, conf_level=args.conf_level)
+    return _deliver(result, args, dataset)
+
+
+def run_report(args: argparse.Namespace) -> tuple[str, int]:
+    """Run a report template over data and publish it as one folder."""
+    from therapyeval import parameters
+    template = parameters.read_template(args.template)
+    given = parameters.read_params_file(args.file) if args.file else {}
+    given |= parameters.parse_text(template, _pairs(args.parameters))
+    given |= {name: value for name in ("data", "mapping", "policy", "data_cut") if (value := getattr(args, name))}
+    run = te.run_report(template, given, args.out, progress=_progress)
+    return f"Report: {run.folder / 'report.html'}", run.exit_code
+
+
+def _read(args: argparse.Namespace) -> Dataset:
+    return te.read_dataset(args.data, mapping=args.mapping, data_cut=args.data_cut)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, object]:
+    """`name=value` words as a dictionary; a name given twice collects its values in a list."""
+    found: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{text[:60]!r}: write it as name=value.")
+        earlier = found.get(name)
+        if earlier is None:
+            found[name] = value
+        else:
+            found[name] = [*(earlier if isinstance(earlier, list) else [earlier]), value]
+    return found
+
+
+def _deliver(result: Result, args: argparse.Namespace, dataset: Dataset) -> str:
+    """The result as text, or released and written to a file."""
+    if not args.output:
+        return result.to_text()
+    from therapyeval import disclosure
+    from therapyeval.reports import export
+    policy = disclosure.choose_policy(args.policy, dataset.policy)
+    released, = te.release([result], policy)
+    path = export.write(released, Path(args.output))
+    return f"Written to {path} under the policy {policy.name}."
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
+
+
+def _as_pair(outcome: str | tuple[str, int]) -> tuple[str, int]:
+    return outcome if isinstance(outcome, tuple) else (outcome, 0)
+
+
+def _conf_level(text: str) -> float:
+    try:
+        level = float(text)
+    except ValueError:
+        level = 0.0
+    if not 0 < level < 1:
+        raise argparse.ArgumentTypeError("the confidence level is a number between 0 and 1, such as 0.95")
+    return level
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="therapyeval", description="Evaluate therapy programs: outcomes, visits, "
+                                     "discharges, pilots. Results on the screen show everything; what is written "
+                                     "to disk is checked against a privacy policy first.")
+    parser.add_argument("--version", action="version", version=f"therapyeval {te.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    check = _command(commands, "check", run_check)
+    _data(check)
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+
+    _command(commands, "measures", run_measures).add_argument("code", nargs="?", help="a measure, such as lefs")
+    _command(commands, "metrics", run_metrics).add_argument("name", nargs="?", help="a metric, such as mcid_rate")
+    _command(commands, "templates", run_templates).add_argument("name", nargs="?", help="a template")
+    _command(commands, "sample", run_sample).add_argument("folder", metavar="DIR", help="where to write it")
+
+    summarize = _command(commands, "summarize", run_summarize)
+    _data(summarize)
+    summarize.add_argument("metrics", nargs="+", metavar="METRIC", help="such as mcid_rate:lefs or no_show_rate")
+    summarize.add_argument("--by", action="append", metavar="C", help="attribute to group by; may be repeated")
+    summarize.add_argument("--every", choices=("week", "month", "quarter", "year"))
+    _question(summarize)
+
+    compare = _command(commands, "compare", run_compare)
+    _data(compare)
+    compare.add_argument("metric", metavar="METRIC")
+    compare.add_argument("--groups", required=True, metavar="C", help="attribute that names the groups")
+    compare.add_argument("--reference", action="append", metavar="R", help="group that others are compared with")
+    compare.add_argument("--adjust", action="append", default=[], metavar="C", help="covariate; may be repeated")
+    compare.add_argument("--cluster", metavar="C", help="attribute whose values are clusters")
+    compare.add_argument("--variance", choices=("HC3", "HC2", "classical", "CR2"), default="HC3")
+    _question(compare)
+
+    report = _command(commands, "report", run_report)
+    report.add_argument("template", metavar="TEMPLATE", help="such as pilot_study")
+    _data(report, option=True)
+    report.add_argument("--out", required=True, metavar="DIR", help="folder for the run")
+    report.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
+    report.add_argument("-f", dest="file", metavar="PARAMS.yml", help="parameters from a file")
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str,
+             run: Callable[[argparse.Namespace], object]) -> argparse.ArgumentParser:
+    text = (run.__doc__ or "").strip()
+    command = commands.add_parser(name, help=text[0].lower() + text[1:].rstrip("."), description=text)
+    command.set_defaults(run=run)
+    return command
+
+
+def _data(command: argparse.ArgumentParser, option: bool = False) -> None:
+    """DATA with the options that go with it."""
+    if option:
+        command.add_argument("--data", required=True, metavar="DATA", help="folder with the data")
+    else:
+        command.add_argument("data", metavar="DATA", help="folder with the data")
+    command.add_argument("--mapping", metavar="M", help="how raw files are read (default: mapping.yml beside the data)")
+    command.add_argument("--policy", metavar="P", help="privacy policy of what is written: cms_11, internal or public")
+    command.add_argument("--data-cut", metavar="DATE", help="nothing after this day is used")
+
+
+def _question(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--where", action="append", default=[], metavar="C=V", help="filter; may be repeated")
+    command.add_argument("--period", metavar="P", help="2026Q3, 2026-07, 2026, FY2026Q1 or FROM..TO")
+    command.add_argument("--conf-level", type=_conf_level, default=0.95, metavar="L", help="of intervals (0.95)")
+    command.add_argument("-o", "--output", metavar="F", help="write to F (.csv, .json, .xlsx or .parquet), released")
+
+

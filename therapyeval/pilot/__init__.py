@@ -1,0 +1,1 @@
+"""A pilot: its plan (`protocol`), what came of it (`evaluation`), and how that is told (`sections`)."""

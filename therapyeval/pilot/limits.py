@@ -1,0 +1,87 @@
+"""What a pilot cannot show, in words. Source: pilot study requirements, sections 1, 7 and 9."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from therapyeval.formatting import listed, percent
+from therapyeval.measures import Measure
+from therapyeval.pilot.protocol import Protocol
+from therapyeval.result import Result
+
+STABLE_SD_PER_ARM = 35  # Teare 2014: at least 70 analysed in two arms for a stable standard deviation
+
+
+def sentences(protocol: Protocol, tables: Mapping[str, Result], measures: Iterable[Measure], *,
+              one_site_per_arm: bool, n_sites: int) -> list[str]:
+    """The limits that follow from the design and from the released Results, most serious first."""
+    found = [*_allocation(protocol), *_sites(one_site_per_arm, n_sites), *_missing(protocol, tables["flow"]),
+             *_size(protocol, tables["flow"]), *_many(protocol)]
+    for measure in measures:
+        found += [f"{measure.name}: {warning}." for warning in measure.warnings]
+    return found + ["Change within one arm mixes the program with natural recovery and regression to the mean; "
+                    "only the difference between arms speaks about the program."]
+
+
+def is_nested(episodes: pd.DataFrame, arm: str, site: str) -> bool:
+    """Whether some arm has its only site for itself, so that program and site cannot be told apart."""
+    if site not in episodes or episodes[site].nunique() < 2:
+        return False
+    arms_per_site = episodes.groupby(site)[arm].nunique()
+    sites_per_arm = episodes.groupby(arm)[site].agg(["nunique", "first"])
+    return any(arms_per_site[row["first"]] == 1 for _, row in sites_per_arm[sites_per_arm["nunique"] == 1].iterrows())
+
+
+def _allocation(protocol: Protocol) -> list[str]:
+    if protocol.design.randomized:
+        return []
+    how = f" ({protocol.design.allocation})" if protocol.design.allocation else ""
+    return [f"Patients were not randomized to the arms{how}: the arms may differ in ways that were not measured, and "
+            "adjustment covers only what was. The differences describe, they do not show cause."]
+
+
+def _sites(one_site_per_arm: bool, n_sites: int) -> list[str]:
+    if one_site_per_arm:
+        return ["At least one arm was treated at one site that treated no other arm: what the program does and what "
+                "that site does cannot be told apart. There is one cluster there, however many patients."]
+    if n_sites == 1:
+        return ["All patients were treated at one site: results may not carry over to others."]
+    if n_sites > 1:
+        return ["Patients of one therapist or site are alike; the intervals do not widen for that."]
+    return []
+
+
+def _missing(protocol: Protocol, flow: Result) -> list[str]:
+    """How many of those allocated lack the main outcome, as far as it may be told."""
+    code = protocol.measures[0]
+    rows = flow.frame[flow.frame["metric"] == f"with_outcome:{code}"].set_index("arm")
+    shares = {}
+    for arm in protocol.arms:
+        n, lost = rows.loc[arm, "n"], rows.loc[arm, "n_missing"]
+        if pd.isna(n) or pd.isna(lost):
+            return ["Some patients have no final score; how many per arm is withheld. Comparisons of scores use those "
+                    "who have one and assume that the others would have done alike."]
+        shares[arm] = lost / (n + lost)
+    if not any(shares.values()):
+        return []
+    told = listed([f"{percent(share, 0)} of {arm}" for arm, share in shares.items()])
+    return [f"The final score is missing for {told}. Comparisons of scores use those who have one and assume that "
+            "the others would have done alike; responder rates with missing counted as not achieved do not."]
+
+
+def _size(protocol: Protocol, flow: Result) -> list[str]:
+    allocated = flow.frame[(flow.frame["metric"] == "allocated") & flow.frame["arm"].notna()]["n"]
+    if allocated.notna().all() and (allocated >= STABLE_SD_PER_ARM).all():
+        return []
+    return [f"Small groups (fewer than {STABLE_SD_PER_ARM} in an arm): intervals are wide, and the spread itself is "
+            "uncertain. A definitive study must not be sized on these differences."]
+
+
+def _many(protocol: Protocol) -> list[str]:
+    n = len(protocol.outcomes) + len(protocol.responders)
+    if n < 2:
+        return []
+    return [f"{n} outcomes are compared without correction for their number; the first one, {protocol.outcomes[0]}, is "
+            "the main one and the others are exploratory."]

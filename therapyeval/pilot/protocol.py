@@ -1,0 +1,159 @@
+"""The pilot's plan: one YAML file, checked line by line before anything is computed.
+
+```yaml
+version: 1
+title: Telerehabilitation for low back pain
+question: Do patients treated by video gain as much function?     # optional, one sentence
+design: {kind: parallel, randomized: no, allocation: therapist's choice, sites: 4}
+arms: {telerehab: Telerehabilitation, usual: Usual care}           # value of the attribute `arm`: label
+reference: usual                     # or a list: every other arm is compared with each
+cohort: {discipline: PT}             # further filters; everybody allocated is analysed as allocated
+outcomes: [score_change:odi]         # the first is the main one
+responders: ["mcid_rate:odi"]
+covariates: [baseline, age]          # of the ANCOVA; none: Welch
+variance: HC3                        # or classical, where the protocol asked for it
+p_values: no                         # a pilot prints none unless its protocol says so
+baseline: [age, sex]                 # rows of the baseline table, besides the baseline scores
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from therapyeval.data import yaml_lines
+from therapyeval.data.yaml_lines import Block
+from therapyeval.errors import DataError, ParameterError
+from therapyeval.formatting import listed
+from therapyeval.metrics import parse
+
+KEYS = ("version", "title", "question", "design", "arms", "reference", "cohort", "outcomes", "responders",
+        "covariates", "variance", "p_values", "baseline")
+REQUIRED = ("title", "design", "arms", "reference", "outcomes")
+KINDS = ("parallel", "cluster", "pre_post", "historical_control", "crossover", "stepped_wedge")
+YES_NO = {"yes": True, "true": True, "no": False, "false": False}
+VARIANCES = ("HC3", "classical")
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the arms came about. `sites` is the number of sites; empty texts were not given."""
+
+    kind: str
+    randomized: bool
+    allocation: str = ""
+    sites: int | None = None
+    blinding: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A pilot's plan as its file says it; `name` is the file's base name."""
+
+    name: str
+    title: str
+    design: Design
+    arms: Mapping[str, str]
+    reference: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    responders: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    variance: str = "HC3"
+    p_values: bool = False
+    baseline: tuple[str, ...] = ()
+    question: str = ""
+    cohort: Mapping[str, object] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        return {**asdict(self), "arms": dict(self.arms), "cohort": dict(self.cohort)}
+
+    @property
+    def measures(self) -> list[str]:
+        """Codes of the outcomes' measures, in order."""
+        return list(dict.fromkeys(parse(text).measure for text in self.outcomes))
+
+
+def read_protocol(path: str | Path | Protocol) -> Protocol:
+    """Read and check a pilot's plan.
+
+    Raises
+    ------
+    ParameterError
+        Where there is no such file, or a metric in it cannot be asked.
+    DataError
+        Where it is not a protocol: which line, and what to do.
+    """
+    if isinstance(path, Protocol):
+        return path
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise ParameterError(f"the protocol {path.name} cannot be read. Is the path right, "
+                             "and is it a text file in UTF-8?") from None
+    top = yaml_lines.read(text, path.name)
+    top.only(KEYS, "a protocol")
+    for key in REQUIRED:
+        if not top.get(key):
+            raise top.fail(None, f"a protocol needs `{key}`. It has to name {listed(REQUIRED)}.")
+    return _check(top, Protocol(
+        path.name, top.text("title"), _design(top.block("design")), dict(top.block("arms")),
+        tuple(top.words("reference")), tuple(top.words("outcomes")), tuple(top.words("responders")),
+        tuple(top.words("covariates")), top.text("variance", "HC3"), _yes_no(top, "p_values", False),
+        tuple(top.words("baseline")), top.text("question", ""), _filters(top.block("cohort"))))
+
+
+def _design(block: Block) -> Design:
+    block.only(("kind", "randomized", "allocation", "sites", "blinding", "note"), "`design`")
+    kind, sites = block.text("kind", ""), block.text("sites", "")
+    if kind not in KINDS:
+        raise block.fail("kind", f"`kind` is one of {listed(KINDS, 'or')}.")
+    if sites and not sites.isdigit():
+        raise block.fail("sites", "`sites` is the number of sites.")
+    if "randomized" not in block:
+        raise block.fail(None, "`design` needs `randomized: yes` or `randomized: no`.")
+    return Design(kind, _yes_no(block, "randomized", False), block.text("allocation", ""),
+                  int(sites) if sites else None, block.text("blinding", ""), block.text("note", ""))
+
+
+def _yes_no(block: Block, key: str, default: bool) -> bool:
+    text = block.text(key)
+    if text is None or text == "":
+        return default
+    if text.lower() not in YES_NO:
+        raise block.fail(key, f"`{key}` is yes or no.")
+    return YES_NO[text.lower()]
+
+
+def _filters(block: Block) -> dict[str, object]:
+    return {key: block.words(key) if isinstance(block[key], list) else block.text(key) for key in block}
+
+
+def _check(top: Block, protocol: Protocol) -> Protocol:
+    """The protocol, if its parts agree with each other and its metrics can be asked."""
+    if len(protocol.arms) < 2:
+        raise top.fail("arms", "a comparison needs at least two arms, one line each: `value: label`.")
+    for name in protocol.reference:
+        if name not in protocol.arms:
+            raise top.fail("reference", f"`{name[:40]}` is not an arm. Arms: {listed(list(protocol.arms))}.")
+    if set(protocol.reference) == set(protocol.arms):
+        raise top.fail("reference", "every arm is a reference; leave out the one under study.")
+    if protocol.variance not in VARIANCES:
+        raise top.fail("variance", f"`variance` is {listed(VARIANCES, 'or')}.")
+    for key, kind in (("outcomes", "mean"), ("responders", "proportion")):
+        for text in getattr(protocol, key):
+            _check_metric(top, key, text, kind)
+    return protocol
+
+
+def _check_metric(top: Block, key: str, text: str, kind: str) -> None:
+    try:
+        call = parse(text)
+    except ParameterError as error:
+        raise ParameterError(f"{top.file}, line {top.lines[key]}: {error}") from None
+    if call.metric.kind != kind or (kind == "mean" and not call.measure):
+        example = "score_change:odi" if kind == "mean" else "mcid_rate:odi"
+        raise DataError(f"{top.file}, line {top.lines[key]}: `{key}` takes metrics such as {example}, not {text[:60]}.")
