@@ -1,0 +1,70 @@
+"""The text files beside the synthetic tables: mapping, pilot protocol, README."""
+
+from pathlib import Path
+
+from therapyeval.data.synthetic.network import CASES
+
+PILOT = """\
+# SYNTHETIC: a pilot that never took place. The true effect is in truth.json.
+version: 1
+title: Telerehabilitation for low back pain
+design: {kind: parallel, randomized: false, allocation: "therapist's choice", sites: 4}
+arms: {telerehab: "Telerehabilitation", usual: "Usual care in the clinic"}     # value of `arm` -> label
+reference: usual
+cohort: {}                       # extra filters
+outcomes: [score_change:odi, score_change:nprs]        # metric strings
+responders: [mcid_rate:odi]
+covariates: [baseline, age, site_id]
+variance: HC3
+p_values: false
+baseline: [age, sex, payer_class, acuity]      # rows of the baseline table besides baseline scores
+"""
+
+README = """\
+# Harbor Rehab: synthetic data
+
+**Everything here is invented.** No real patient, clinic, therapist or result; patient ids begin with `SYN-`.
+Made by `therapyeval sample DIR` (`therapyeval.data.synthetic.write_sample`, seed {seed}); the same seed gives
+the same bytes with the same versions of numpy, pandas and pyarrow.
+
+A network of {n_sites} outpatient sites with physical, occupational and speech therapy, from {first_day} to
+the data cut on {data_cut}. The record system went live on the first day, so the first two months are a
+start-up: few episodes are under way and few end.
+
+| Table | Rows |
+|---|---|
+{rows}
+
+- Dates are calendar dates. Times (`scheduled_start`, `scheduled_end`, `status_dt`, `finalized_dt`) have no
+  zone: local time of the site, America/New_York.
+- `visits` holds appointments of every status, also those booked after the data cut and missed first
+  evaluations, which have no episode.
+- `referrals.site_id` is the site that the referral was sent to.
+- `mapping.yml` names the measures of each discipline and body region; `pilot.yml` is the protocol of a
+  telerehabilitation pilot, with its patients in `enrollment.parquet`.
+- `truth.json` says what was put in, which faults were planted and how many, and what the right figures are,
+  each with its definition. Reports do not read it.
+
+Faults are planted on purpose: rows without keys, unknown codes, repeated rows, impossible birth dates,
+discharges before the start, duplicate and impossible scores, episodes never closed, past appointments still
+`booked`.
+"""
+
+
+def write_texts(folder: Path, truth: dict) -> None:
+    """mapping.yml, pilot.yml and README.md."""
+    (folder / "mapping.yml").write_text(mapping_text(truth["data_cut"]), encoding="utf-8")
+    (folder / "pilot.yml").write_text(PILOT, encoding="utf-8")
+    rows = "\n".join(f"| `{name}` | {count:,} |" for name, count in truth["rows"].items())
+    (folder / "README.md").write_text(README.format(**(truth | {"rows": rows})), encoding="utf-8")
+
+
+def mapping_text(data_cut: str) -> str:
+    """The mapping: tables and columns have their canonical names, so only rules and measures are said."""
+    line = "  - {{discipline: {}, region: {}, measures: [{}]}}"
+    lines = [line.format(case.discipline, case.body_region, ", ".join(case.measures))
+             for case in CASES.itertuples()]
+    return (f"version: 1\ndata_cut: {data_cut}\n"
+            'note: "SYNTHETIC data: invented patients, clinics and results."\n'
+            "timepoint_rule: window\n"
+            "measure_set:                   # primary measure first\n" + "\n".join(lines) + "\n")
