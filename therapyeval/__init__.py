@@ -7,6 +7,8 @@
 
 from importlib import import_module
 
+from therapyeval.parameters import parameters
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -17,12 +19,11 @@ _HOMES = {
     "release": "disclosure",
     "read_protocol": "pilot.protocol",
     "evaluate_pilot": "pilot.evaluation",
-    "parameters": "parameters",
     "run_report": "reports.run",
 }
 _MODULES = ("measures", "metrics", "stats")
 
-__all__ = [*_HOMES, *_MODULES]
+__all__ = ["parameters", *_HOMES, *_MODULES]
 
 
 def __getattr__(name: str) -> object:

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(text)
         return code
     except TherapyevalError as error:
-        print(f"therapyeval: {error}", file=sys.stderr)
+        print(f"therapyeval: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
@@ -66,10 +66,10 @@ def run_metrics(args: argparse.Namespace) -> str:
 
 def run_templates(args: argparse.Namespace) -> str:
     """List the report templates, or say what one shows and which parameters it takes."""
-    from therapyeval import parameters
+    from therapyeval.parameters import describe, read_template, templates
     if args.name:
-        return parameters.describe(parameters.read_template(args.name))
-    return "\n".join(f"{name:<20} {parameters.read_template(name).title}" for name in parameters.templates())
+        return describe(read_template(args.name))
+    return "\n".join(f"{name:<20} {read_template(name).title}" for name in templates())
 
 
 def run_sample(args: argparse.Namespace) -> str:
@@ -99,10 +99,10 @@ def run_compare(args: argparse.Namespace) -> str:
 
 def run_report(args: argparse.Namespace) -> tuple[str, int]:
     """Run a report template over data and publish it as one folder."""
-    from therapyeval import parameters
-    template = parameters.read_template(args.template)
-    given = parameters.read_params_file(args.file) if args.file else {}
-    given |= parameters.parse_text(template, _pairs(args.parameters))
+    from therapyeval.parameters import parse_text, read_params_file, read_template
+    template = read_template(args.template)
+    given = read_params_file(template, args.file) if args.file else {}
+    given |= parse_text(template, _pairs(args.parameters))
     given |= {name: value for name in ("data", "mapping", "policy", "data_cut") if (value := getattr(args, name))}
     run = te.run_report(template, given, args.out, progress=_progress)
     return f"Report: {run.folder / 'report.html'}", run.exit_code

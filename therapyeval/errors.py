@@ -11,6 +11,10 @@ class TherapyevalError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: one line, no stack and no paths."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(TherapyevalError):
     """A command line that cannot be understood."""
