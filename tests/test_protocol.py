@@ -52,6 +52,6 @@ def test_a_slip_is_told_with_its_line(plan, change, error, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_plan_that_is_not_there_is_a_bad_parameter(tmp_path):
-    with pytest.raises(ParameterError, match="pilot.yml cannot be read"):
+def test_a_plan_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(DataError, match="pilot.yml cannot be read"):
         read_protocol(tmp_path / "pilot.yml")

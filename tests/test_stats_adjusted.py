@@ -65,7 +65,7 @@ def test_headache_trial_gives_the_published_difference(headache):
     assert classical.p_value[0].round(5) == 0.00022
     robust = adjusted(headache, "pk5", "group", [(0, 1)], ANCOVA)
     assert table(robust)[0, 1:3].round(2).tolist() == [2.16, 7.12] and robust.p_value[0].round(4) == 0.0003
-    assert robust.method == "least squares, HC3 variance, t"
+    assert robust.method == "least squares, HC3 standard errors, t"
 
 
 def test_back_pain_trial_agrees_with_r_for_two_arms_under_three_variances(back_pain):
@@ -103,7 +103,7 @@ def test_cr2_agrees_with_r_clubsandwich(case, file, outcome, group, cluster, pai
     rows = committed(file)
     found = adjusted(rows, outcome, group, pairs, covariates, variance="CR2", cluster=rows[cluster])
     agree(table(found), expected(case))
-    assert found.method == "least squares, CR2 variance by cluster, Satterthwaite df, t"
+    assert found.method == "least squares, CR2 standard errors by cluster, Satterthwaite df, t"
 
 
 def test_cr2_agrees_with_r_where_clusters_determine_their_own_coefficients():

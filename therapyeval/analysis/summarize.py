@@ -47,7 +47,7 @@ def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence
     period, every = parse_period(period), check_every(every)
     calls = [parse(text) for text in ([metric] if isinstance(metric, str) else metric)]
     results = [_summarize(call, cohort, by, period, every, conf_level) for call in calls]
-    title = "; ".join(call.metric.label for call in calls)
+    title = "; ".join(dict.fromkeys(call.metric.label for call in calls))
     return results[0].concat(*results[1:], title=title) if len(results) > 1 else results[0]
 
 

@@ -115,8 +115,8 @@ def paired_completion(facts: Facts, measure: str | None = None) -> Values:
         paired = (scores["why_unpaired"] == "").astype(float)
         return Values(paired, excluded=_not_eligible(facts, scores))
     episodes = facts.episodes
-    pairs = facts.scores.loc[facts.scores["why_unpaired"] == "", "episode"]
-    paired = episodes["episode"].isin(pairs).astype(float)
+    valid = (facts.scores["why_unpaired"] == "") & ~facts.scores["missing_reason"].isin(CANNOT_ANSWER)
+    paired = episodes["episode"].isin(facts.scores.loc[valid, "episode"]).astype(float)
     return Values(paired, excluded=exclude(episodes.index, _care_reasons(facts)))
 
 
@@ -161,13 +161,13 @@ def _care_reasons(facts: Facts) -> dict[str, pd.Series]:
 
 def _not_eligible(facts: Facts, scores: pd.DataFrame) -> pd.Series:
     """Why each episode is not eligible for the measure whose scores these are; "" where it is."""
+    if facts.allocated:
+        return exclude(scores.index, {})
     reasons = _care_reasons(facts)
     reasons |= {f"missing: {reason}": (scores["missing_reason"] == reason) for reason in CANNOT_ANSWER}
-    if not facts.allocated:
-        assigned = scores.get("is_assigned", pd.Series(False, index=scores.index)).fillna(False).astype(bool)
-        measured = scores["has_score"].fillna(False).astype(bool)
-        reasons["not measured with this instrument"] = ~(measured | assigned)
-    return exclude(scores.index, reasons)
+    assigned = scores.get("is_assigned", pd.Series(False, index=scores.index)).fillna(False).astype(bool)
+    measured = scores["has_score"].fillna(False).astype(bool)
+    return exclude(scores.index, {**reasons, "not measured with this instrument": ~(measured | assigned)})
 
 
 def oriented_baseline(facts: Facts, measure: str) -> pd.Series:

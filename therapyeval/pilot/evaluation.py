@@ -170,20 +170,21 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
     """What the report says besides numbers. It is written from released Results, so it holds nothing hidden."""
     facts = cohort.facts
     calls = [parse(text) for text in dict.fromkeys((*protocol.outcomes, *protocol.responders))]
-    measures = {code: facts.measure(code) for code in dict.fromkeys(call.measure for call in calls if call.measure)}
-    arms_by_site = facts.episodes.groupby(ARM)["site_id"].nunique() if "site_id" in facts.episodes else None
+    codes = dict.fromkeys(call.measure for call in calls if call.measure)
+    measures = {code: _measure_record(facts.measure(code)) for code in codes}
+    flow = next(item.result for item in tables if item.table == "flow")
+    sites = facts.episodes["site_id"].nunique() if "site_id" in facts.episodes else 0
     return {
         "protocol": protocol.to_dict(),
-        "dataset": {"name": dataset.name, "data_cut": dataset.source.data_cut, "note": dataset.note,
-                    "fingerprint": dataset.fingerprint,
-                    "policy_reason": policy.reason},
-        "policy": {"name": policy.name, "threshold": policy.threshold, "banner": policy.banner, "reason": policy.reason},
-        "measures": {code: _measure_record(measure) for code, measure in measures.items()},
+        "dataset": {"name": dataset.name, "data_cut": cohort.source.data_cut, "note": dataset.note,
+                    "fingerprint": dataset.fingerprint, "policy_reason": policy.reason},
+        "policy": {"name": policy.name, "threshold": policy.threshold, "banner": policy.banner,
+                   "reason": policy.reason},
+        "measures": measures,
         "definitions": [{"metric": call.text, "label": call.metric.label, "definition": call.metric.definition}
                         for call in calls],
-        "limits": limits.sentences(protocol, {item.table: item.result for item in tables}, measures.values(),
-                                   one_site_per_arm=limits.is_nested(facts.episodes, ARM, "site_id"),
-                                   n_sites=0 if arms_by_site is None else int(facts.episodes["site_id"].nunique())),
+        "limits": limits.sentences(protocol, flow, measures, n_sites=int(sites),
+                                   one_site_per_arm=limits.is_nested(facts.episodes, ARM, "site_id")),
         "gates": [{"name": "data are usable", "required": True, "passed": dataset.quality.verdict != "not usable",
                    "note": dataset.quality.verdict}],
     }

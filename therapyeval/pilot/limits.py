@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 
+from therapyeval.display.labels import Labels
 from therapyeval.formatting import listed, percent
-from therapyeval.measures import Measure
 from therapyeval.pilot.protocol import Protocol
 from therapyeval.result import Result
 
 STABLE_SD_PER_ARM = 35  # Teare 2014: at least 70 analysed in two arms for a stable standard deviation
 
 
-def sentences(protocol: Protocol, tables: Mapping[str, Result], measures: Iterable[Measure], *,
+def sentences(protocol: Protocol, flow: Result, measures: Mapping[str, Mapping], *,
               one_site_per_arm: bool, n_sites: int) -> list[str]:
-    """The limits that follow from the design and from the released Results, most serious first."""
-    found = [*_allocation(protocol), *_sites(one_site_per_arm, n_sites), *_missing(protocol, tables["flow"]),
-             *_size(protocol, tables["flow"]), *_many(protocol)]
-    for measure in measures:
-        found += [f"{measure.name}: {warning}." for warning in measure.warnings]
+    """The limits that follow from the design and from the released flow, most serious first.
+
+    `measures` is code -> name and warnings of each measure used.
+    """
+    found = [*_allocation(protocol), *_sites(one_site_per_arm, n_sites), *_missing(protocol, flow),
+             *_size(protocol, flow), *_many(protocol, Labels(measures=measures))]
+    for measure in measures.values():
+        found += [f"{measure['name']}: {warning}." for warning in measure["warnings"]]
     return found + ["Change within one arm mixes the program with natural recovery and regression to the mean; "
                     "only the difference between arms speaks about the program."]
 
@@ -66,7 +69,7 @@ def _missing(protocol: Protocol, flow: Result) -> list[str]:
         shares[arm] = lost / (n + lost)
     if not any(shares.values()):
         return []
-    told = listed([f"{percent(share, 0)} of {arm}" for arm, share in shares.items()])
+    told = listed([f"{percent(share, 0)} of those allocated to {protocol.arms[arm]}" for arm, share in shares.items()])
     return [f"The final score is missing for {told}. Comparisons of scores use those who have one and assume that "
             "the others would have done alike; responder rates with missing counted as not achieved do not."]
 
@@ -79,9 +82,9 @@ def _size(protocol: Protocol, flow: Result) -> list[str]:
             "uncertain. A definitive study must not be sized on these differences."]
 
 
-def _many(protocol: Protocol) -> list[str]:
+def _many(protocol: Protocol, labels: Labels) -> list[str]:
     n = len(protocol.outcomes) + len(protocol.responders)
     if n < 2:
         return []
-    return [f"{n} outcomes are compared without correction for their number; the first one, {protocol.outcomes[0]}, is "
-            "the main one and the others are exploratory."]
+    return [f"{n} outcomes are compared without correction for their number. The main one is the first "
+            f"({labels.metric(protocol.outcomes[0])}); the others are exploratory."]

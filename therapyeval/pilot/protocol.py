@@ -81,10 +81,10 @@ def read_protocol(path: str | Path | Protocol) -> Protocol:
 
     Raises
     ------
-    ParameterError
-        Where there is no such file, or a metric in it cannot be asked.
     DataError
-        Where it is not a protocol: which line, and what to do.
+        Where there is no such file, or it is not a protocol: which line, and what to do.
+    ParameterError
+        Where a metric in it cannot be asked.
     """
     if isinstance(path, Protocol):
         return path
@@ -92,7 +92,7 @@ def read_protocol(path: str | Path | Protocol) -> Protocol:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        raise ParameterError(f"the protocol {path.name} cannot be read. Is the path right, "
+        raise DataError(f"the protocol {path.name} cannot be read. Is the path right, "
                              "and is it a text file in UTF-8?") from None
     top = yaml_lines.read(text, path.name)
     top.only(KEYS, "a protocol")

@@ -210,7 +210,7 @@ def adjusted_difference(
     cluster = _check_variance(variance, cluster, len(outcome))
     design = linear_model.make_design(group, covariates)
     detail = " by cluster, Satterthwaite df" if variance == "CR2" else ""
-    method = f"least squares, {variance} variance{detail}, t"
+    method = f"least squares, {variance} standard errors{detail}, t"
     absent = ~(np.isin(a, design.groups) & np.isin(b, design.groups))
     problem = linear_model.why_not_estimable(design, variance)
     if problem:

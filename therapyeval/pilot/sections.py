@@ -1,0 +1,292 @@
+"""What each section of a pilot report says: released Results and the study's record into tables, figures and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from therapyeval.display import cells, result_figures, result_tables, sentences
+from therapyeval.display.blocks import Block, Bullets, Facts, Paragraph, Section, Warnings
+from therapyeval.display.cells import records, text_of
+from therapyeval.display.definitions import definition_blocks
+from therapyeval.display.labels import NOT_VERIFIED, Labels, parts, plain
+from therapyeval.display.tables import Cell, Row, Table
+from therapyeval.errors import UnknownNameError
+from therapyeval.formatting import WITHHELD, is_missing, listed
+from therapyeval.result import MISSING_NOT_ACHIEVED, Bundle, Result
+
+NAMES = ("summary", "design", "flow", "baseline", "outcomes", "responders", "limits", "definitions")
+MOST_EFFECTS = 2
+
+
+def render_section(bundle: Bundle, name: str) -> Section:
+    """One section of a pilot evaluation, ready for a notebook, a page or plain text.
+
+    Raises
+    ------
+    UnknownNameError
+        Where there is no such section.
+    """
+    if name not in NAMES:
+        raise UnknownNameError("section", name, NAMES)
+    return _RENDERERS[name](Study(bundle))
+
+
+class Study:
+    """A bundle with its record's parts at hand, each empty where the record does not have it."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.record = bundle.record
+        self.protocol = self.part("protocol")
+        self.design = self.protocol.get("design") or {}
+        self.randomized = bool(self.design.get("randomized"))
+        arms = {text_of(code): str(label) for code, label in (self.protocol.get("arms") or {}).items()}
+        self.labels = Labels(arms, self.part("measures"))
+
+    def part(self, name: str) -> Mapping[str, object]:
+        return self.record.get(name) or {}
+
+    def result(self, section: str, table: str) -> Result | None:
+        """A table with rows, or None."""
+        try:
+            found = self.bundle.get(section, table)
+        except KeyError:
+            return None
+        return found if len(found.frame) else None
+
+    @property
+    def allocated(self) -> dict[str, str]:
+        """People allocated, as text: "" for all, then by arm."""
+        flow = self.result("flow", "flow")
+        if flow is None:
+            return {}
+        arms = result_tables.arm_codes(flow, self.labels)
+        rows = {arm: result_tables.in_arm(flow, arm, metric="allocated") for arm in ("", *arms)}
+        return {arm: cells.count(row) for arm, row in rows.items() if row is not None}
+
+    @property
+    def whom(self) -> str:
+        """Whom a table is about: how many people, which data."""
+        total, name = self.allocated.get("", ""), str(self.part("dataset").get("name") or "")
+        people = f"{total} people" if total and total != WITHHELD else "number of people withheld" if total else ""
+        return f"{', '.join(filter(None, [people, name]))}." if people or name else ""
+
+    def main_outcome(self) -> str:
+        """The metric of the first outcome."""
+        outcomes = self.protocol.get("outcomes") or ()
+        return str(outcomes[0]) if outcomes else ""
+
+
+def _summary(study: Study) -> Section:
+    title = str(study.protocol.get("title") or study.bundle.title)
+    kind = sentences.design_line(str(study.design.get("kind") or ""), study.randomized, title)
+    note = str(study.part("dataset").get("note") or "")
+    is_invented = "synthetic" in note.lower()
+    above = (study.part("policy").get("banner"), note if is_invented else "", *_failed_gates(study))
+    alarms = [str(text) for text in above if text]
+    lead = [_who(study), *_effects(study), _responders(study)]
+    rest = [_missing(study), _withheld(study)] if any(lead) else []
+    if not study.randomized and study.design:
+        rest.append(sentences.not_randomized(str(study.design.get("kind") or "")))
+    blocks: list[Block] = [Warnings(tuple(alarms))] if alarms else []
+    question = str(study.protocol.get("question") or "")
+    blocks += [Paragraph(question)] if question else []
+    blocks += [Paragraph(text, "lead") for text in filter(None, lead)] or [
+        Paragraph(sentences.no_data("people of the study"), "lead")]
+    blocks += [Paragraph(" ".join(filter(None, rest)))] if any(rest) else []
+    notes = [str(text) for text in ("" if is_invented else note, *(study.record.get("notes") or ())) if text]
+    blocks += [Paragraph(text, "note") for text in notes]
+    return Section("summary", title, tuple(blocks), kind, top=True)
+
+
+def _who(study: Study) -> str:
+    counts = study.allocated
+    arms = {study.labels.arm(arm): n for arm, n in counts.items() if arm}
+    if not arms:
+        return ""
+    sites = study.design.get("sites")
+    return sentences.who(counts.get("", WITHHELD), arms, study.randomized, None if is_missing(sites) else int(sites))
+
+
+def _effects(study: Study) -> list[str]:
+    """One sentence for each main difference of the first outcome, in points and against its MCID."""
+    result, metric = study.result("outcomes", "effects"), study.main_outcome()
+    rows = result_tables.main_rows(result, metric)
+    said = [_effect(study, result, row) for row in rows[:MOST_EFFECTS]]
+    if len(rows) > MOST_EFFECTS:
+        said.append(f"{len(rows) - MOST_EFFECTS} more comparisons of groups are in the table of outcomes.")
+    return said
+
+
+def _effect(study: Study, result: Result, row: cells.Record) -> str:
+    code, labels = parts(row["metric"])[1], study.labels
+    first, second = (labels.arm(arm) for arm in labels.pair(row["contrast"]))
+    if is_missing(row["estimate"]) or not cells.has_interval(row):
+        reason = WITHHELD if cells.is_withheld(row) else cells.remark(row)
+        return sentences.effect_withheld(labels.short(code), (first, second), reason)
+    relative, size = result_tables.relative_row(result, row), labels.mcid(code)
+    if size and labels.is_verified(code) and relative is not None and cells.has_interval(relative):
+        reading = sentences.against_mcid(_triple(relative), f"{plain(size)} {labels.unit(code)}",
+                                         randomized=study.randomized)
+    else:
+        reading = sentences.without_mcid(row["conf_low"], row["conf_high"], recalled=bool(size))
+    digits = cells.score_digits(result_tables.contrast_rows(result, row["metric"]))
+    return sentences.effect(labels.short(code), (first, second), _triple(row), labels.unit(code), digits=digits,
+                            conf_level=result.conf_level, randomized=study.randomized, reading=reading)
+
+
+def _triple(row: cells.Record) -> tuple[float, float, float]:
+    return row["estimate"], row["conf_low"], row["conf_high"]
+
+
+def _responders(study: Study) -> str:
+    result = study.result("responders", "rates")
+    metrics = result_tables.names_of(result, "metric") if result else []
+    if not metrics:
+        return ""
+    sure = [metric for metric in metrics if NOT_VERIFIED not in study.labels.metric(metric)]
+    if not sure:
+        return sentences.responders_elsewhere(study.labels.metric(metrics[0]))
+    rows = {arm: result_tables.in_arm(result, arm, metric=sure[0], estimand=MISSING_NOT_ACHIEVED)
+            for arm in result_tables.arm_codes(result, study.labels)}
+    texts = {study.labels.arm(arm): _k_of_n(row) for arm, row in rows.items() if row is not None}
+    return sentences.responders(study.labels.metric(sure[0]), texts) if texts else ""
+
+
+def _k_of_n(row: cells.Record) -> str:
+    if is_missing(row["estimate"]) or not cells.of(row):
+        return WITHHELD if cells.is_withheld(row) else "not available"
+    return f"{cells.of(row)} ({cells.percent(row['estimate'], cells.percent_digits(row['denominator']))})"
+
+
+def _missing(study: Study) -> str:
+    result = study.result("outcomes", "scores")
+    code = parts(study.main_outcome())[1]
+    if result is None or not code:
+        return ""
+    rows = {arm: result_tables.in_arm(result, arm, metric=f"final_score:{code}", statistic="mean")
+            for arm in result_tables.arm_codes(result, study.labels)}
+    texts = {study.labels.arm(arm): cells.count(row, "n_missing") for arm, row in rows.items() if row is not None}
+    return sentences.missing_scores(study.labels.short(code), texts) if texts else ""
+
+
+def _withheld(study: Study) -> str:
+    policy = study.part("policy")
+    n = sum(cells.is_withheld(row) for named in study.bundle.tables for row in records(named.result))
+    return sentences.withheld(n, str(policy.get("name") or "of this report"), policy.get("threshold"))
+
+
+def _design(study: Study) -> Section:
+    protocol, design, dataset, policy = study.protocol, study.design, study.part("dataset"), study.part("policy")
+    if not study.labels.arms:
+        return Section("design", "Design", (Paragraph(sentences.no_data("design")),))
+    counts, reference = study.allocated, {text_of(code) for code in protocol.get("reference") or ()}
+    rows = tuple(Row(label, (Cell("reference" if code in reference else "studied"), Cell(counts.get(code, "–"))))
+                 for code, label in study.labels.arms.items())
+    table = Table("arms", "Groups that are compared.", study.whom, ("Role", "People"), rows, "Group", words=(0,))
+    facts = [("Design", sentences.design_word(str(design.get("kind") or ""), study.randomized)),
+             ("Allocation", design.get("allocation")), ("Sites", design.get("sites")),
+             ("Blinding", design.get("blinding")), ("Remark", design.get("note")),
+             ("Outcomes", "; ".join(study.labels.metric(str(text)) for text in protocol.get("outcomes") or ())),
+             ("Responders", "; ".join(study.labels.metric(str(text)) for text in protocol.get("responders") or ())),
+             ("Analysis", _analysis(protocol)),
+             ("Protocol locked", protocol.get("locked")),
+             ("Data", ", ".join(str(text) for text in (dataset.get("name"), dataset.get("data_cut") and
+                                                       f"data cut {dataset['data_cut']}") if text)),
+             ("Fingerprint of the data", str(dataset.get("fingerprint") or "")[:12]),
+             ("Privacy policy", ": ".join(str(policy[key]) for key in ("name", "reason") if policy.get(key)))]
+    shown = tuple((term, _yes_no(text)) for term, text in facts if not is_missing(text) and text != "")
+    return Section("design", "Design", (table, Facts(shown)))
+
+
+def _yes_no(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _analysis(protocol: Mapping[str, object]) -> str:
+    """How the differences are estimated, and what is printed."""
+    covariates = [str(name).replace("_", " ") for name in protocol.get("covariates") or ()]
+    model = (f"ANCOVA of the improvement on {listed(covariates)}" if covariates
+             else "Welch comparison of mean improvements")
+    variance = f"; {protocol['variance']} standard errors" if covariates and protocol.get("variance") else ""
+    chance = "P values are printed as the protocol asks" if protocol.get("p_values") else \
+        "intervals, no P values, as the protocol asks"
+    return f"{model}{variance}. Everybody is analyzed in the group of allocation; {chance}."
+
+
+def _flow(study: Study) -> Section:
+    result = study.result("flow", "flow")
+    blocks: list[Block] = []
+    if result is not None:
+        figure = result_figures.flow_figure(result, study.labels)
+        blocks = [*([figure] if figure else []), result_tables.flow_table(result, study.labels, study.whom)]
+    left_out = [_said(item) for item in study.record.get("exclusions") or ()]
+    if left_out:
+        blocks += [Paragraph("Left out by a rule of the protocol or of a metric:"), Bullets(tuple(left_out))]
+    return _section("flow", "Flow of participants", blocks, "flow of participants")
+
+
+def _baseline(study: Study) -> Section:
+    result = study.result("baseline", "baseline")
+    blocks = [] if result is None else [
+        result_tables.baseline_table(result, study.labels, study.whom, flag=not study.randomized)]
+    return _section("baseline", "People before treatment", blocks, "people before treatment")
+
+
+def _outcomes(study: Study) -> Section:
+    scores, effects = study.result("outcomes", "scores"), study.result("outcomes", "effects")
+    blocks: list[Block] = []
+    if effects is not None:
+        figure = result_figures.effects_figure(effects, study.labels)
+        blocks.append(figure or Paragraph("No figure: every difference is withheld or could not be estimated."))
+        blocks.append(result_tables.effects_table(effects, study.labels, study.whom,
+                                                  p_values=bool(study.protocol.get("p_values"))))
+    if scores is not None:
+        blocks.append(result_tables.scores_table(scores, study.labels, study.whom))
+    return _section("outcomes", "Outcomes", blocks, "outcomes")
+
+
+def _responder_section(study: Study) -> Section:
+    rates, differences = study.result("responders", "rates"), study.result("responders", "differences")
+    blocks: list[Block] = []
+    if rates is not None:
+        figure = result_figures.responders_figure(rates, study.labels)
+        blocks = [figure or Paragraph("No figure: every share is withheld or could not be estimated."),
+                  result_tables.responder_table(rates, differences, study.labels, study.whom)]
+    return _section("responders", "Responders", blocks, "responders")
+
+
+def _limits(study: Study) -> Section:
+    said = [str(text) for text in study.record.get("limits") or ()]
+    if study.design and not study.randomized and not any("random" in text.lower() for text in said):
+        said.insert(0, sentences.not_randomized(str(study.design.get("kind") or "")))
+    said += _failed_gates(study)
+    blocks: list[Block] = [Warnings(tuple(said))] if said else []
+    return _section("limits", "Limits of this study", blocks, "limits of this study")
+
+
+def _definitions(study: Study) -> Section:
+    blocks = definition_blocks(study.record.get("definitions") or (), study.labels)
+    return _section("definitions", "Definitions", blocks, "definitions")
+
+
+def _failed_gates(study: Study) -> list[str]:
+    """Checks that this report did not pass, in words."""
+    return [f"Not passed: {', '.join(str(gate[key]) for key in ('name', 'note') if gate.get(key))}."
+            for gate in study.record.get("gates") or () if not gate.get("passed", True)]
+
+
+def _section(name: str, title: str, blocks: list[Block], what: str) -> Section:
+    return Section(name, title, tuple(blocks) or (Paragraph(sentences.no_data(what)),))
+
+
+def _said(item: object) -> str:
+    """A sentence from the record, or a small record of its own as words."""
+    if not isinstance(item, Mapping):
+        return str(item)
+    return "; ".join(f"{str(key).replace('_', ' ')}: {_yes_no(value)}" for key, value in item.items()
+                     if not is_missing(value) and value != "")
+
+
+_RENDERERS = {"summary": _summary, "design": _design, "flow": _flow, "baseline": _baseline, "outcomes": _outcomes,
+              "responders": _responder_section, "limits": _limits, "definitions": _definitions}
