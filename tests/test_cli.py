@@ -53,10 +53,11 @@ def test_summarize_shows_the_table_and_writes_only_what_is_released(run, tmp_pat
     code, text, _ = run("summarize", STROKE, "score_change:barthel_100", "--by", "arm")
     assert code == 0 and "42.5" in text and "not released" in text
     target = tmp_path / "change.csv"
-    code, text, _ = run("summarize", STROKE, "score_change:barthel_100", "--by", "arm", "--policy", "cms_11", "-o", target)
+    question = ["summarize", STROKE, "score_change:barthel_100", "--by", "arm", "-o", target]
+    code, text, _ = run(*question, "--policy", "cms_11")
     assert code == 0 and "under the policy cms_11" in text
     assert "42.5" not in target.read_text(encoding="utf-8")
-    code, text, _ = run("summarize", STROKE, "score_change:barthel_100", "--by", "arm", "-o", target)
+    code, text, _ = run(*question)
     assert code == 0 and "42.5" in target.read_text(encoding="utf-8")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 import textwrap
 
 import pandas as pd
@@ -119,7 +121,8 @@ def test_a_declared_date_format_is_used_and_impossible_days_are_rejected(read):
     dataset = read(entry("""
         visit: {id: v, patient_id: p, scheduled_start: {column: d, format: "%m/%d/%Y"}, status: s}"""),
         d_csv="v,p,d,s\n1,a,01/02/2026,attended\n2,a,02/30/2026,attended\n3,b,03/01/2026,no_show\n")
-    frame, _ = dataset.facts.appointments.counts((), numerator={"no_show"}, denominator={"attended", "no_show"}, every="month")
+    frame, _ = dataset.facts.appointments.counts((), numerator={"no_show"}, denominator={"attended", "no_show"},
+                                                 every="month")
     assert frame["period"].tolist() == ["2026-01"]  # the no-show of 1 March is after the data cut
     assert dataset.data_cut == pd.Timestamp("2026-01-02")
     assert dataset.quality.quarantine[["row", "reason"]].to_numpy().tolist() == [
@@ -137,6 +140,15 @@ def test_gzip_byte_order_mark_semicolons_and_cp1252_are_found_out(read):
     mapping = entry("episode: {id: id, discipline: PT, site_id: place}").replace("d.csv", "d.csv.gz")
     assert read(mapping, d_csv_gz=gzip.compress(text.encode("utf-8"))).facts.episodes["site_id"].tolist() == ["Vitória"]
     assert read(mapping, d_csv_gz=text[1:].encode("cp1252")).facts.episodes["site_id"].tolist() == ["Vitória"]
+
+
+def test_codes_that_are_not_listed_are_missing_and_counted_those_for_nothing_only_missing(read):
+    dataset = read(entry("""
+        episode: {id: id, discipline: PT}
+        attributes: {gender: {1: male, 2: female, 9: ''}}"""), d_csv="id,gender\ra,1\rb,2\rc,9\rd,7\re,\r")
+    assert dataset.facts.episodes["gender"].fillna("-").tolist() == ["male", "female", "-", "-", "-"]
+    problem = dataset.quality.problems.iloc[0]
+    assert (problem["rule"], problem["rows"]) == ("unknown gender; taken as missing, the row stays", "5")
 
 
 def test_a_misspelt_column_is_no_constant(read):
@@ -163,7 +175,8 @@ def test_an_id_or_a_date_must_come_from_a_column(read):
     ("version: 1\ndata_cut: 30.9.2026", "line 2: `data_cut` '30.9.2026' is not a date"),
     ("version: 1\nstale_days: many", "line 2: `stale_days` must be a whole number"),
     (entry("episode: {id: id}\nscores: {oddi: {initial: x}}"), "line 6: no measure is called 'oddi'. Did you mean odi"),
-    (entry("episode: {id: id}\nattributes: {age: nmber}"), "line 6: `age` cannot be of type 'nmber'. Did you mean number?"),
+    (entry("episode: {id: id}\nattributes: {age: nmber}"),
+     "line 6: `age` cannot be of type 'nmber'. Did you mean number?"),
     (entry("episode: {id: id}\nattributes: {arm: text}"), "line 6: an attribute cannot be called `arm`"),
     (entry("episode: {id: id, startdate: x}"), "line 5: `episode` cannot have `startdate`. Did you mean start_date"),
     (entry("keep: {idd: present}\nepisode: {id: id}"), "line 5: d.csv has no column 'idd'. Did you mean id?"),
@@ -223,3 +236,9 @@ def test_the_fingerprint_changes_with_data_mapping_and_data_cut_only(read, tmp_p
     assert read_dataset(tmp_path, data_cut="2026-01-01").fingerprint != first
     assert read(TRIAL_MAPPING, trial_csv=TRIAL.replace("40", "41")).fingerprint != first
     assert read(TRIAL_MAPPING + "note: other", trial_csv=TRIAL).fingerprint != first
+
+
+def test_importing_the_data_package_loads_no_engine():
+    code = ("import sys, therapyeval.data\nassert 'pandas' not in sys.modules\n"
+            "import therapyeval.data.dataset\nassert not {'ibis', 'duckdb', 'pyarrow.parquet'} & set(sys.modules)")
+    subprocess.run([sys.executable, "-c", code], check=True)

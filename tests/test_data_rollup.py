@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from conftest import text_table
@@ -216,10 +218,10 @@ def test_episodes_without_start_or_of_impossible_length_go_to_quarantine_with_th
             long        p4          2024-01-01  2026-01-01
             just_long   p5          2024-01-02  2026-01-01""",
         visits="""
-            episode_id  patient_id  scheduled_start  visit_type
-            seen        p1          2026-01-02       treatment
-            seen        p1          2026-01-09       evaluation
-            unseen      p2          2026-01-09       treatment""".replace("unseen      p2          2026-01-09       treatment", ""))
+            episode_id  patient_id  scheduled_start  visit_type  status
+            seen        p1          2026-01-02       treatment   attended
+            seen        p1          2026-01-09       evaluation  attended
+            unseen      p2          2026-01-09       evaluation  no_show""")
     assert dataset.quality.quarantine[["row", "reason"]].to_numpy().tolist() == [
         [3, "no start_date"], [4, "ends before it starts"], [5, "longer than 730 days"]]
     found = dataset.facts.episodes.set_index("start_date")
@@ -252,11 +254,9 @@ def test_a_bad_attribute_costs_the_attribute_and_a_bad_status_the_row(read):
 
 
 def test_an_unknown_status_is_named_only_when_many_rows_have_it_and_never_when_it_is_long(read):
-    rows = "".join(f"v{n} 2026-01-05 arrvd\n" for n in range(11)) + "".join(
-        f"w{n} 2026-01-05 Jane_called_{n}\n" for n in range(10)) + "".join(
-        f"x{n} 2026-01-05 came_late_because_of_the_bus\n" for n in range(11)) + "y 2026-01-05 attended\n" * 40
-    rows = "\n".join(line if not line.startswith("y") else f"y{n}{line[1:]}" for n, line in enumerate(rows.splitlines()))
-    dataset = read(visits="visit_id scheduled_start status\n" + rows)
+    codes = ["arrvd"] * 11 + [f"Jane_called_{n}" for n in range(10)] + ["came_late_because_of_the_bus"] * 11
+    rows = [f"v{n} 2026-01-05 {code}" for n, code in enumerate([*codes, *["attended"] * 40])]
+    dataset = read(visits="\n".join(["visit_id scheduled_start status", *rows]))
     rule = dataset.quality.problems.iloc[0]
     assert rule["rule"] == "unknown status: 'arrvd' (11 rows)" and rule["count"] == 32
     assert "Use one of attended, no_show" in rule["todo"]
@@ -283,6 +283,9 @@ def test_a_table_that_is_mostly_in_quarantine_is_not_usable(read):
         v2        2026-01-06       x
         v3        2026-01-07       y""")
     assert dataset.quality.verdict == "not usable"
+    told = json.loads(json.dumps(dataset.quality.to_dict()))
+    assert told["tables"] == [{"table": "visits", "file": "visits.csv", "rows_in": 3, "in_facts": 1, "quarantined": 2,
+                               "merged": 0, "left_out": 0}]
     assert dataset.quality.problems.iloc[0]["severity"] == "error"
 
 
@@ -328,8 +331,8 @@ def pair(read, assessments: str, **options) -> tuple:
 
 @pytest.mark.parametrize(("rows", "expected"), [
     # windows, bounds inclusive
-    ("e 2026-01-03 30 \n e 2026-02-24 50", (30, 50, "")),                       # 7 days before; 14 before the last visit
-    ("e 2026-01-17 30 \n e 2026-03-17 50", (30, 50, "")),                       # 7 days after; 7 after the last visit
+    ("e 2026-01-03 30 \n e 2026-02-24 50", (30, 50, "")),      # 7 days before the start, 14 before the last visit
+    ("e 2026-01-17 30 \n e 2026-03-17 50", (30, 50, "")),      # 7 days after either
     ("e 2026-01-02 30 \n e 2026-03-10 50", (None, 50, "baseline_window")),
     ("e 2026-01-18 30 \n e 2026-03-10 50", (None, 50, "baseline_window")),
     ("e 2026-01-10 30 \n e 2026-02-23 50", (30, None, "final_window")),
@@ -432,6 +435,7 @@ def test_why_a_measure_was_not_taken_and_which_the_set_assigns(read):
     assert scores["why_unpaired"].to_dict() == {"lefs": "no_baseline", "nprs": "no_baseline", "tug": "no_final"}
     assert scores["has_score"].to_dict() == {"lefs": False, "nprs": False, "tug": True}
     assert scores["is_primary"].to_dict() == {"lefs": True, "nprs": False, "tug": False}
+    assert scores["is_assigned"].to_dict() == {"lefs": True, "nprs": True, "tug": False}
 
 
 def test_without_a_set_the_primary_measure_is_the_paired_one_with_the_earliest_baseline(read):
@@ -484,10 +488,12 @@ def test_waiting_times_are_counted_to_the_evaluation_the_closing_or_the_data_cut
             a           p1          2026-05-17       treatment
             b           p6          2026-05-10       evaluation""")
     found = dataset.facts.referrals.set_index("patient")
-    assert found[["days", "evaluated"]].fillna(-1).to_numpy().tolist() == [[9.0, True], [20.0, False], [5.0, False], [-1.0, False]]
+    assert found["days"].fillna(-1).tolist() == [9.0, 20.0, 5.0, -1.0]
+    assert found["evaluated"].tolist() == [True, False, False, False]
     assert found["site_id"].tolist() == ["north", "south", "south", "south"]  # the episode's where its own is missing
     assert counts(dataset, "referrals") == {"rows_in": 7, "in_facts": 4, "quarantined": 1, "merged": 1, "left_out": 1}
-    assert dataset.quality.quarantine[["row", "reason"]].to_numpy().tolist() == [[7, "evaluated before it was received"]]
+    assert dataset.quality.quarantine[["row", "reason"]].to_numpy().tolist() == [
+        [7, "evaluated before it was received"]]
 
 
 def test_the_list_of_a_pilot_keeps_those_never_allocated(read):

@@ -73,7 +73,9 @@ def test_what_the_clinic_or_the_weather_cancelled_is_no_cancellation_of_the_pati
 
 
 def test_unknown_times_of_cancellation_are_counted(read):
-    dataset = read(visits="visit_id | patient_id | scheduled_start | status\n1|p|2026-03-10|cancelled\n2|p|2026-03-11|attended")
+    dataset = read(visits="""visit_id | patient_id | scheduled_start | status
+                             1        | p          | 2026-03-10      | cancelled
+                             2        | p          | 2026-03-11      | attended""")
     assert dataset.quality.problems.loc[0, ["rule", "count"]].tolist() == [
         "cancelled at an unknown time; taken as early", 1]
 
@@ -214,7 +216,8 @@ def test_visits_of_an_unknown_episode_or_of_another_patient_count_without_one(re
 
 
 def test_visit_counts_and_minutes_of_an_episode(read):
-    dataset = read(episodes=TABLES["episodes"], charges="charge_id | visit_id | minutes\nc1|1|30\nc2|1|15\nc3|99|15", visits="""
+    charges = "charge_id | visit_id | minutes\nc1 | 1 | 30\nc2 | 1 | 15\nc3 | 99 | 15"
+    dataset = read(episodes=TABLES["episodes"], charges=charges, visits="""
         visit_id | patient_id | episode_id | scheduled_start | scheduled_end | status | billable
         1 | p1 | a | 2026-04-01T09:00 | 2026-04-01T10:00 | attended | yes
         2 | p1 | a | 2026-04-02T09:00 | 2026-04-02T09:40 | attended |
@@ -231,9 +234,9 @@ def test_visit_counts_and_minutes_of_an_episode(read):
 
 def test_past_bookings_are_missing_and_warned_of_above_5_percent(read):
     def severity(n_attended):
-        rows = "".join(f"\na{n} | p | 2026-04-01 | attended" for n in range(n_attended))
-        quality = read(visits="visit_id | patient_id | scheduled_start | status\nb | p | 2026-04-01 | booked" + rows).quality
-        return quality.problems.loc[0, "severity"]
+        rows = [f"a{n} | p | 2026-04-01 | attended" for n in range(n_attended)] + ["b | p | 2026-04-01 | booked"]
+        dataset = read(visits="\n".join(["visit_id | patient_id | scheduled_start | status", *rows]))
+        return dataset.quality.problems.loc[0, "severity"]
     assert (severity(19), severity(18)) == ("note", "warning")  # 1 of 20 is 5%, 1 of 19 is more
 
 

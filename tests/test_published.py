@@ -51,7 +51,8 @@ def test_back_pain_responders_count_the_missing_as_not_achieved(trial):
     rates = evaluation.bundle.get("responders", "rates")
     for arm in TRIALS["back_pain_prt"]:
         found = row(rates, metric="target_score_rate:pain_avg,cut=1", arm=arm, estimand="missing_not_achieved")
-        assert (found["numerator"], found["denominator"]) == (int(printed[f"responders.{arm}"]), int(printed[f"n.{arm}"]))
+        assert found["numerator"] == int(printed[f"responders.{arm}"])
+        assert found["denominator"] == int(printed[f"n.{arm}"])
         assert prints_as(100 * found["estimate"], printed[f"responders.{arm}.pct"])
 
 
@@ -77,7 +78,8 @@ def test_back_pain_table_one(real_data):
     assert row(result, metric="age", statistic="mean")["n"] == int(printed["n.randomised"])
     for name, variable in (("age", "age"), ("duration", "backpain_length")):
         for statistic in ("mean", "sd"):
-            assert prints_as(row(result, metric=variable, statistic=statistic)["estimate"], printed[f"{name}.{statistic}"])
+            found = row(result, metric=variable, statistic=statistic)["estimate"]
+            assert prints_as(found, printed[f"{name}.{statistic}"])
 
 
 def test_headache_ancova_as_published_with_the_robust_row_beside_it(trial):

@@ -164,7 +164,7 @@ def read_params_file(template: Template, path: str | Path) -> dict[str, object]:
     ParameterError
         Where it is not such a file, or names a parameter twice.
     """
-    from therapyeval.data.yaml_lines import read
+    from therapyeval.yaml_lines import read
 
     path = Path(path)
     if not path.is_file():

@@ -13,6 +13,8 @@ from therapyeval.errors import DataError, UnknownNameError
 FOLDER = Path(__file__).parent
 DIRECTIONS = {"higher_better": 1, "lower_better": -1}
 NOT_ANCHORED = ("distribution", "convention", "benchmark")
+RECORD = ("name", "unit", "direction", "minimum", "maximum", "mcid", "mcid_source", "mcid_population", "mcid_basis",
+          "confidence", "confidence_of", "mdc95")
 Z_BY_LEVEL = {90: 1.645, 95: 1.96}
 
 
@@ -100,6 +102,10 @@ class Measure:
         if self.mcid_basis in NOT_ANCHORED:
             found.append(f"not anchor-based ({self.mcid_basis})")
         return tuple(found)
+
+    def to_record(self) -> dict[str, object]:
+        """What a report has to say about the measure, as plain data."""
+        return {**{name: getattr(self, name) for name in RECORD}, "warnings": list(self.warnings)}
 
     def to_text(self) -> str:
         """What a clinician needs to know before using the measure, with the papers behind it."""

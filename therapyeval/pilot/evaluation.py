@@ -14,7 +14,6 @@ from therapyeval.cohort import Cohort
 from therapyeval.disclosure import Policy
 from therapyeval.errors import NotEvaluableError
 from therapyeval.formatting import listed
-from therapyeval.measures import Measure
 from therapyeval.metrics import parse
 from therapyeval.pilot import limits
 from therapyeval.pilot.protocol import Protocol
@@ -171,7 +170,7 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
     facts = cohort.facts
     calls = [parse(text) for text in dict.fromkeys((*protocol.outcomes, *protocol.responders))]
     codes = dict.fromkeys(call.measure for call in calls if call.measure)
-    measures = {code: _measure_record(facts.measure(code)) for code in codes}
+    measures = {code: facts.measure(code).to_record() for code in codes}
     flow = next(item.result for item in tables if item.table == "flow")
     sites = facts.episodes["site_id"].nunique() if "site_id" in facts.episodes else 0
     return {
@@ -188,9 +187,3 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
         "gates": [{"name": "data are usable", "required": True, "passed": dataset.quality.verdict != "not usable",
                    "note": dataset.quality.verdict}],
     }
-
-
-def _measure_record(measure: Measure) -> dict:
-    names = ("name", "unit", "direction", "minimum", "maximum", "mcid", "mcid_source", "mcid_population",
-             "mcid_basis", "confidence", "confidence_of", "mdc95")
-    return {**{name: getattr(measure, name) for name in names}, "warnings": list(measure.warnings)}

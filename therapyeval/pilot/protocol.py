@@ -23,11 +23,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from therapyeval.data import yaml_lines
-from therapyeval.data.yaml_lines import Block
+from therapyeval import yaml_lines
 from therapyeval.errors import DataError, ParameterError
 from therapyeval.formatting import listed
 from therapyeval.metrics import parse
+from therapyeval.yaml_lines import Block
 
 KEYS = ("version", "title", "question", "design", "arms", "reference", "cohort", "outcomes", "responders",
         "covariates", "variance", "p_values", "baseline")

@@ -1,0 +1,199 @@
+"""Appointments: rows stay in the engine, which counts them by status, group and patient.
+
+Source: metric definitions, section 3 (statuses, denominators) and section 0 (ratio, clustered by patient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from therapyeval.cohort import Condition
+from therapyeval.data import engine
+from therapyeval.errors import UnknownNameError
+from therapyeval.period import Period
+
+AFTER_CUT = "after the data cut"
+LEAD_BANDS = ("0 days", "1-7 days", "8-30 days", "over 30 days")
+LABELS = {"week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
+FIXED = ("patient", "episode", "date", "status", "minutes", "is_visit", "is_evaluation")
+PEOPLE = ("people_numerator", "people_complement", "people_missing", "people_excluded")
+COUNTS = ("a", "b", "aa", "ab", "bb", "n_clusters", "n", "n_missing", "n_excluded", "n_people", *PEOPLE)
+
+
+@dataclass(frozen=True)
+class Appointments:
+    """Answers about appointments; holds no rows in Python.
+
+    Attributes
+    ----------
+    attributes : names that filters and groups may use: the appointment's own (`site_id`, `staff`, `mode`,
+        `visit_type`, `weekday`, `lead_days`, `lead_band`, declared ones) and those of its episode. Where both have
+        a name, the appointment's own value counts and the episode's fills its gaps.
+    """
+
+    attributes: tuple[str, ...]
+    data_cut: pd.Timestamp
+    _table: object = field(repr=False)
+
+    def values(self, name: str) -> pd.Series:
+        """The distinct values of an attribute, sorted, without missing ones.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that is no attribute.
+        """
+        self._known([name])
+        distinct = self._table.select(name).filter(self._table[name].notnull()).distinct().order_by(name)
+        return engine.fetch(distinct)[name]
+
+    def flow(self, conditions: Sequence[Condition], condition: Condition) -> dict[str, int]:
+        """How many appointments one more filter keeps.
+
+        Returns
+        -------
+        dict
+            n_before, n_kept, n_other (another value), n_not_linked (no value, for example without an episode).
+        """
+        table = self._filtered(conditions)
+        if condition.column not in self.attributes:
+            n = int(table.count().to_pyarrow().as_py())
+            return {"n_before": n, "n_kept": 0, "n_other": 0, "n_not_linked": n}
+        known = table[condition.column].notnull()
+        kept = _keeps(table, condition)
+        row = engine.fetch(table.aggregate(n_before=table.count(), n_kept=kept.sum(), n_other=(known & ~kept).sum(),
+                                           n_not_linked=(~known).sum())).fillna(0).iloc[0]
+        return {name: int(row[name]) for name in ("n_before", "n_kept", "n_other", "n_not_linked")}
+
+    def counts(self, conditions: Sequence[Condition], *, numerator: Iterable[str], denominator: Iterable[str],
+               by: Sequence[str] = (), period: Period | None = None,
+               every: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Appointments with some statuses among those with others, by group, with sums over patients.
+
+        Parameters
+        ----------
+        conditions : filters of the cohort; rows without a value of a filter's column are not counted
+        numerator, denominator : statuses
+        by : attributes; a missing value is a group of its own (NaN)
+        period : only its days count (None: all days)
+        every : None, or week, month, quarter, year: one row per period, labelled 2026-W31, 2026-07, 2026Q3, 2026
+
+        Returns
+        -------
+        (DataFrame, DataFrame)
+            First: `by`, `period` (with `every`), then COUNTS. a and b are sums of numerator and denominator, `aa`,
+            `ab`, `bb` sums over patients of the products of their sums, `n` = b (0 where a group has only others),
+            `n_missing` past appointments still booked, `n_excluded` with another status, people_* distinct
+            patients behind each.
+            Second: `by`, reason, n, n_people of what is excluded: a status, or "after the data cut" (these rows
+            belong to no period of `every`).
+
+        Raises
+        ------
+        UnknownNameError
+            For a `by` that is no attribute.
+        """
+        import ibis
+
+        by = [by] if isinstance(by, str) else list(by)
+        self._known(by)
+        table = self._filtered(conditions)
+        if period is not None:
+            table = table.filter(table.date.between(period.start, period.end))
+        due = table.date <= self.data_cut.date()
+        ours = due & table.status.isin(list(denominator))
+        missing = due & (table.status == "booked") & ~ours
+        table = table.mutate(top=ours & table.status.isin(list(numerator)), bottom=ours, missing=missing,
+                             excluded=~ours & ~missing, reason=ibis.ifelse(due, table.status, AFTER_CUT), due=due)
+        rows = table.filter(table.due).mutate(period=_label(table.date, every)) if every else table
+        groups = [*by, "period"] if every else by
+        return _by_group(rows, groups), _exclusions(table, by)
+
+    def _filtered(self, conditions: Sequence[Condition]):
+        import ibis
+
+        table = self._table
+        for condition in conditions:
+            known = condition.column in self.attributes
+            table = table.filter(_keeps(table, condition) if known else ibis.literal(False))
+        return table
+
+    def _known(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self.attributes:
+                raise UnknownNameError("attribute", name, self.attributes)
+
+
+def _keeps(table, condition: Condition):
+    column = table[condition.column]
+    if condition.values:
+        return column.isin(list(condition.values)).fill_null(False)
+    keep = column.notnull()
+    if condition.low is not None:
+        keep &= column >= condition.low
+    if condition.high is not None:
+        keep &= column <= condition.high
+    return keep.fill_null(False)
+
+
+def _label(date, every: str):
+    if every == "quarter":
+        return date.year().cast("string") + "Q" + date.quarter().cast("string")
+    return date.strftime(LABELS[every])
+
+
+def _by_group(rows, groups: list[str]) -> pd.DataFrame:
+    """Sums within each patient first, then over patients."""
+    patient = rows.group_by([*groups, "patient"]).aggregate(
+        top=rows.top.sum(), bottom=rows.bottom.sum(), complement=(rows.bottom & ~rows.top).sum(),
+        missing=rows.missing.sum(), excluded=rows.excluded.sum())
+    a, b = patient.top.cast("float64"), patient.bottom.cast("float64")
+    sums = {"a": patient.top.sum(), "b": patient.bottom.sum(),
+            "aa": (a * a).sum(), "ab": (a * b).sum(), "bb": (b * b).sum(),
+            "n_clusters": (patient.bottom > 0).sum(), "n": patient.bottom.sum(), "n_missing": patient.missing.sum(),
+            "n_excluded": patient.excluded.sum(), "n_people": (patient.bottom > 0).sum(),
+            "people_numerator": (patient.top > 0).sum(), "people_complement": (patient.complement > 0).sum(),
+            "people_missing": (patient.missing > 0).sum(), "people_excluded": (patient.excluded > 0).sum()}
+    grouped = patient.group_by(groups).aggregate(**sums).order_by(groups) if groups else patient.aggregate(**sums)
+    frame = engine.fetch(grouped)
+    whole = [name for name in COUNTS if name not in ("aa", "ab", "bb")]
+    frame[whole] = frame[whole].fillna(0).astype("int64")
+    frame[["aa", "ab", "bb"]] = frame[["aa", "ab", "bb"]].astype("float64").fillna(0.0)
+    return frame[[*groups, *COUNTS]]
+
+
+def _exclusions(table, by: list[str]) -> pd.DataFrame:
+    rows = table.filter(table.excluded)
+    counted = rows.group_by([*by, "reason"]).aggregate(n=rows.count(), n_people=rows.patient.nunique())
+    return engine.fetch(counted.order_by([*by, "reason"])).astype({"n": "int64", "n_people": "int64"})
+
+
+def make_appointments(connection, visits, episodes: pd.DataFrame, describe: list[str],
+                      data_cut: pd.Timestamp) -> Appointments:
+    """Store the appointments with the attributes of their episodes.
+
+    Parameters
+    ----------
+    visits : Ibis table: FIXED (`episode` merged, or missing) and the appointment's own attributes
+    episodes : facts about episodes, with the columns of `describe`
+    """
+    import ibis
+
+    table, names = visits, [name for name in visits.columns if name not in FIXED]
+    if "lead_days" in names:
+        lead = visits.lead_days
+        band = ibis.cases((lead.isnull(), None), (lead == 0, LEAD_BANDS[0]), (lead <= 7, LEAD_BANDS[1]),
+                          (lead <= 30, LEAD_BANDS[2]), else_=LEAD_BANDS[3])
+        table, names = table.mutate(lead_band=band), [*names, "lead_band"]
+    table, names = table.mutate(weekday=table.date.day_of_week.full_name()), [*names, "weekday"]
+    if len(episodes):
+        linked = engine.load(connection, "episode_attributes", episodes[["episode", *describe]])
+        table = table.left_join(linked, "episode", rname="episode_{name}").drop("episode_episode")
+        shared = [name for name in describe if name in names]
+        table = table.mutate(**{name: ibis.coalesce(table[name], table[f"episode_{name}"]) for name in shared})
+        table = table.drop(*(f"episode_{name}" for name in shared))
+        names += [name for name in describe if name not in shared]
+    return Appointments(tuple(names), data_cut, engine.keep(connection, "appointments", table))

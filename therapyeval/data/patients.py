@@ -1,0 +1,43 @@
+"""What the patients table says of an episode: the patient's attributes, and age at the start.
+
+Source: metric definitions, sections 0 (completed years) and 9 (an impossible attribute is missing, the row stays).
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from therapyeval.data import schema
+from therapyeval.data.links import describing, looked_up, with_absent
+from therapyeval.data.quality import Ledger
+
+
+def with_patients(facts: pd.DataFrame, patients: pd.DataFrame | None, declared: list[str], cut: pd.Timestamp,
+                  ledger: Ledger) -> pd.DataFrame:
+    """Facts about episodes with the attributes of their patients.
+
+    `age` is in completed years at the start of care (with a birth year only, the difference of the years).
+    """
+    if patients is None:
+        return facts
+    by_patient = patients.set_index("patient")
+    names = [name for name in describing(patients, schema.DESCRIBE_PATIENT, declared) if name not in facts]
+    facts = facts.assign(**{name: looked_up(facts["patient"], by_patient[name]) for name in names})
+    if "age" not in facts and {"birth_date", "birth_year"} & set(patients):
+        births = with_absent(patients, birth_date="datetime64[s]", birth_year="float64")
+        facts["age"] = _age(facts, births, cut, ledger)
+    return facts
+
+
+def _age(facts: pd.DataFrame, patients: pd.DataFrame, cut: pd.Timestamp, ledger: Ledger) -> pd.Series:
+    birth = patients["birth_date"]
+    year = birth.dt.year.astype("float64").fillna(patients["birth_year"])
+    wrong = (birth > cut) | (year > cut.year) | (year < cut.year - schema.MAX_AGE)
+    ledger.problem("warning", "patients", patients[wrong], f"born after the data cut or more than {schema.MAX_AGE} "
+                                                           "years before it; age taken as missing, the row stays")
+    birth = looked_up(facts["patient"], birth.mask(wrong).set_axis(patients["patient"]))
+    year = looked_up(facts["patient"], year.mask(wrong).set_axis(patients["patient"]))
+    start = facts["start_date"]
+    not_yet = (100 * start.dt.month + start.dt.day) < (100 * birth.dt.month + birth.dt.day)
+    age = (start.dt.year - year - not_yet).astype("float64")
+    return age.where(age.between(0, schema.MAX_AGE))

@@ -1,0 +1,125 @@
+"""The canonical tables: columns, types, controlled lists. Source: data model, sections 1, 3 and 4.
+
+A column's type says how its text is read (see `convert`):
+id, text (as written), number, date, datetime, yes_no ("yes"/"no"), or a controlled list (a tuple of codes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DISCIPLINES = ("PT", "OT", "SLP", "other")
+EPISODE_STATUSES = ("planned", "waitlist", "active", "onhold", "finished", "cancelled", "entered_in_error")
+NEVER_COUNTED = ("planned", "waitlist", "cancelled", "entered_in_error")
+VISIT_STATUSES = ("attended", "no_show", "late_cancel", "early_cancel", "clinic_cancel", "rescheduled", "booked",
+                  "deleted", "entered_in_error")
+# `cancelled` is taken in as well and becomes late, early or clinic cancel (see `visits.late_rule`).
+VISIT_STATUSES_IN = (*VISIT_STATUSES, "cancelled")
+REFERRAL_STATUSES = ("open", "scheduled", "converted", "declined", "cancelled", "expired")
+CLOSED_REFERRALS = ("declined", "cancelled", "expired")
+REASONS = ("goals_met", "plateau", "self_discharge", "lost_contact", "noncompliant", "medical_change", "hospitalized",
+           "surgery", "payer_ended", "authorization_exhausted", "moved", "transferred", "evaluation_only", "deceased",
+           "administrative", "other", "unknown")
+PAYERS = ("medicare_ffs", "medicare_advantage", "medicaid", "commercial", "workers_comp", "auto", "tricare_va",
+          "self_pay", "school_idea", "other", "unknown")
+REGIONS = ("cervical", "thoracic", "lumbar_pelvis", "shoulder", "elbow_wrist_hand", "hip", "knee", "ankle_foot",
+           "neuro", "vestibular_balance", "cardiopulmonary", "lymphedema_onc", "pelvic_health", "pediatric_dev",
+           "swallowing", "voice", "language_cognition", "speech_fluency", "general")
+MISSING_REASONS = ("unable", "language", "refused", "not_done", "not_due")  # those that exclude come first
+INITIAL, DISCHARGE = "initial", "discharge"
+TIMEPOINTS = (INITIAL, "interim", DISCHARGE)
+OLDEST, NEWEST = "1900-01-01", "2099-12-31"  # days outside are placeholders, not dates
+MAX_AGE = 120  # years; metric definitions, section 9
+MAX_DAYS = 730  # longest plausible episode; metric definitions, section 9
+
+
+@dataclass(frozen=True)
+class Table:
+    """A canonical table: its key, the columns that a row cannot do without, and every column's type."""
+
+    key: str | None
+    needed: tuple[str, ...] = ()
+    columns: dict[str, object] = field(default_factory=dict)
+
+
+def _columns(**groups: str) -> dict[str, object]:
+    """Types by column from `type="names…"`."""
+    return {name: kind for kind, names in groups.items() for name in names.split()}
+
+
+TABLES: dict[str, Table] = {
+    "patients": Table("patient_id", ("patient_id",), _columns(
+        id="patient_id", date="birth_date death_date", number="birth_year", yes_no="interpreter",
+        text="sex gender_identity race_ethnicity language zip3 deprivation primary_payer")),
+    "referrals": Table("referral_id", ("referral_id", "patient_id", "received_date"), {
+        **_columns(id="referral_id patient_id referring_id", date="received_date written_date closed_date auth_expiry",
+                   text="site_id source_type diagnosis_code priority closed_reason", number="authorized_visits"),
+        "discipline": DISCIPLINES, "body_region": REGIONS, "status": REFERRAL_STATUSES}),
+    "episodes": Table("episode_id", ("episode_id", "patient_id", "discipline", "site_id", "start_date", "status"), {
+        **_columns(
+            id="episode_id patient_id referral_id previous_episode_id lead_staff_id",
+            text="site_id program side primary_dx acuity setting case_type disposition planned_frequency",
+            date="start_date end_date last_visit_date onset_date surgery_date cert_start cert_end cert_signed_date "
+                 "discharge_date",
+            yes_no="surgery_flag", number="planned_visits planned_weeks goals_met_pct days"),
+        "discipline": DISCIPLINES, "body_region": REGIONS, "payer_class": PAYERS, "status": EPISODE_STATUSES,
+        "reason": REASONS}),
+    "visits": Table("visit_id", ("visit_id", "patient_id", "scheduled_start", "status"), {
+        **_columns(id="visit_id patient_id episode_id rescheduled_to staff_id",
+                   datetime="scheduled_start scheduled_end status_dt arrived_dt started_dt ended_dt note_finalized",
+                   date="booked_date", yes_no="billable", number="minutes",
+                   text="site_id cancel_reason cancelled_by visit_type mode"),
+        "status": VISIT_STATUSES_IN}),
+    "assessments": Table("assessment_id", ("patient_id", "measure_code", "score", "date", "timepoint"), {
+        **_columns(id="assessment_id patient_id episode_id rater_id", datetime="finalized_dt", date="date",
+                   text="measure_code measure_version score_scale timepoint respondent mode",
+                   number="score items_answered items_total se"),
+        "missing_reason": MISSING_REASONS}),
+    "discharges": Table("episode_id", ("episode_id", "discharge_date"), {
+        **_columns(id="episode_id", date="discharge_date", number="goals_met_pct",
+                   text="disposition final_status follow_up_plan ended_by"), "reason": REASONS}),
+    "enrollment": Table(None, ("patient_id", "arm"), _columns(
+        id="patient_id episode_id", text="protocol arm cluster_id sequence ineligible_reason withdrawn_reason",
+        yes_no="eligible", date="screened_date approached_date consent_date allocated_date withdrawn_date")),
+    "charges": Table("charge_id", ("charge_id", "visit_id"), _columns(
+        id="charge_id visit_id", text="cpt modifiers payer_class", number="units minutes amount", yes_no="timed_flag",
+        date="billed_date")),
+    "sites": Table("site_id", ("site_id",), _columns(
+        id="site_id", text="name region type time_zone holidays", date="open_date close_date")),
+    "staff": Table("staff_id", ("staff_id",), _columns(
+        id="staff_id", text="discipline license_type site_id", number="fte", date="hire_date end_date")),
+}
+
+# Tables of the data model that no fact is made from yet: their rows are counted as left out.
+LATER = ("staff_hours", "goals", "satisfaction", "admissions", "events", "authorizations", "availability", "fidelity",
+         "targets", "actions", "series")
+
+# A row without one of these goes to quarantine; every other bad value costs only itself.
+ROW_NEEDS = {
+    "patients": ("patient_id",), "referrals": ("referral_id", "patient_id", "received_date"),
+    "episodes": ("episode_id", "patient_id", "status"),  # a missing start_date is sought among the visits
+    "visits": ("visit_id", "patient_id", "scheduled_start", "status"),
+    "assessments": ("patient_id", "measure_code", "date"), "discharges": ("episode_id", "discharge_date"),
+    "enrollment": ("patient_id",), "charges": ("visit_id",), "sites": ("site_id",), "staff": ("staff_id",),
+}
+
+# Columns that describe an episode, its patient or a referral: filters, groups and covariates in the facts.
+DESCRIBE_EPISODE = ("site_id", "discipline", "program", "body_region", "side", "primary_dx", "acuity", "payer_class",
+                    "setting", "case_type", "surgery_flag", "planned_weeks", "planned_frequency")
+DESCRIBE_PATIENT = ("sex", "gender_identity", "race_ethnicity", "language", "interpreter", "zip3", "deprivation")
+DESCRIBE_REFERRAL = ("site_id", "discipline", "body_region", "source_type", "priority")
+DESCRIBE_VISIT = ("site_id", "mode", "visit_type")
+
+# Kinds that a mapping may fill, by the table that each makes.
+KINDS = {"episode": "episodes", "visit": "visits", "enrollment": "enrollment", "patient": "patients",
+         "referral": "referrals", "discharge": "discharges", "assessment": "assessments", "charge": "charges",
+         "site": "sites", "staff": "staff"}
+LEADING = ("episode", "visit", "referral", "discharge", "assessment", "patient", "enrollment", "charge", "site",
+           "staff")
+# What an `attributes:` line of a mapping may not be called: facts have columns of these names.
+FACT_NAMES = frozenset((
+    "episode", "patient", "referral", "measure", "staff", "arm", "date", "status", "start_date", "end_date",
+    "discharge_date", "first_visit_date", "last_visit_date", "days", "closed_admin", "reason", "disposition",
+    "goals_met_pct", "planned_visits", "n_attended", "n_no_show", "n_late_cancel", "n_early_cancel",
+    "n_clinic_cancel", "n_rescheduled", "n_booked", "minutes", "units", "n_merged", "weekday", "lead_days",
+    "lead_band", "received_date", "eval_date", "closed_date", "evaluated"))

@@ -1,0 +1,73 @@
+"""Delimited text: encoding (UTF-8, then cp1252), byte-order mark, gzip and delimiter are found out."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+
+from therapyeval.data.sources import text
+from therapyeval.errors import DataError
+
+DELIMITERS = (",", ";", "\t", "|")
+GZIP = b"\x1f\x8b"
+
+
+def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: str | None = None):
+    """See `sources.read`."""
+    import pyarrow as pa
+    import pyarrow.csv as arrow_csv
+
+    body = decode(unpacked(content, name), name, encoding)
+    body = body if "\n" in body else body.replace("\r", "\n")  # lines of an old Macintosh
+    header = body.split("\n", 1)[0]
+    delimiter = delimiter or max(DELIMITERS, key=header.count)
+    names = text.checked_names(next(csv.reader([header.rstrip("\r")], delimiter=delimiter), []), name)
+    strange: list[tuple[int, str]] = []
+
+    def set_aside(row) -> str:
+        strange.append((row.number, "blank row" if not row.text.strip() else "a row with too many or too few cells"))
+        return "skip"
+
+    try:
+        table = arrow_csv.read_csv(
+            io.BytesIO(body.encode("utf-8")),
+            read_options=arrow_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False,
+                                                 invalid_row_handler=set_aside),
+            convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()),
+                                                     strings_can_be_null=False))
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            table = pa.table({column: pa.array([], pa.string()) for column in names})
+        else:
+            raise DataError(f"{name} cannot be read as a table with delimiter {delimiter!r}. "
+                            "Give `delimiter:` in the mapping, or save it again as CSV.") from None
+    return text.frame(table, skipped=strange)
+
+
+def unpacked(content: bytes, name: str) -> bytes:
+    """The content without gzip."""
+    if not content.startswith(GZIP):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        raise DataError(f"{name} is a damaged gzip file. Copy or export it again.") from None
+
+
+def decode(content: bytes, name: str, encoding: str | None) -> str:
+    """Text of the declared encoding, else UTF-16 with its mark, else UTF-8, else cp1252; without the mark."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = encoding or "utf-16"
+    if encoding is None and b"\x00" in content[:4096]:
+        raise DataError(f"{name} is not a text file. therapyeval reads CSV (also gzipped) and Parquet.")
+    for candidate in [encoding] if encoding else ["utf-8-sig", "cp1252"]:
+        try:
+            return content.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+        except LookupError:
+            raise DataError(f"{name}: the encoding {candidate[:40]!r} is not known. Use utf-8 or cp1252.") from None
+    raise DataError(f"{name} is not text in {encoding or 'UTF-8 or cp1252'}. Give `encoding:` in the mapping.")
