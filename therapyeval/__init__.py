@@ -17,6 +17,8 @@ _HOMES = {
     "compare": "analysis",
     "describe": "analysis",
     "release": "disclosure",
+    "control_chart": "benchmark.control_chart",
+    "quarterly_review": "review.quarterly",
     "read_protocol": "pilot.protocol",
     "evaluate_pilot": "pilot.evaluation",
     "run_report": "reports.run",

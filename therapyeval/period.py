@@ -24,6 +24,49 @@ class Period:
     label: str
 
 
+def earlier(period: Period, months: int) -> Period:
+    """The same stretch of the calendar so many months before; a period of whole months keeps whole months.
+
+    >>> earlier(parse_period("2026Q1"), 3).label, earlier(parse_period("2026-03"), 12).label
+    ('2025Q4', '2025-03')
+    """
+    start = _moved(period.start, -months)
+    if period.end == _month_end(period.end.year, period.end.month) and period.start.day == 1:
+        ahead = (period.end.year - period.start.year) * 12 + period.end.month - period.start.month
+        end = _month_end(start.year, start.month + ahead)
+        return Period(start, end, _whole_label(start, ahead + 1))
+    end = _moved(period.end, -months)
+    return Period(start, end, f"{start}..{end}")
+
+
+def n_months(period: Period) -> int:
+    """How many calendar months a period touches."""
+    return (period.end.year - period.start.year) * 12 + period.end.month - period.start.month + 1
+
+
+def months_up_to(period: Period, months: int) -> Period:
+    """The whole months that end with the period's last month.
+
+    >>> months_up_to(parse_period("2026Q3"), 12).label
+    '2025-10-01..2026-09-30'
+    """
+    start = _month_start(period.end.year, period.end.month - months + 1)
+    return Period(start, period.end, f"{start}..{period.end}")
+
+
+def _moved(day: date, months: int) -> date:
+    first = _month_start(day.year, day.month + months)
+    return first.replace(day=min(day.day, calendar.monthrange(first.year, first.month)[1]))
+
+
+def _whole_label(start: date, months: int) -> str:
+    if months == 3 and start.month % 3 == 1:
+        return _label(start, "quarter")
+    if months in (1, 12) and (months == 1 or start.month == 1):
+        return _label(start, "month" if months == 1 else "year")
+    return f"{start}..{_month_end(start.year, start.month + months - 1)}"
+
+
 def parse_period(text: str | Period | None, *, fiscal_year_start: int = 1) -> Period | None:
     """Read a period; None stays None (no restriction).
 
@@ -62,7 +105,7 @@ def _range(text: str) -> Period:
 
 
 def _month_start(year: int, month: int) -> date:
-    return date(year + (month - 1) // 12, (month - 1) % 12 + 1, 1)
+    return date(year + (month - 1) // 12, (month - 1) % 12 + 1, 1)     # months beyond 1-12 carry over
 
 
 def _month_end(year: int, month: int) -> date:

@@ -21,7 +21,7 @@ EXCLUSIONS = ["metric", "reason", "n", "n_people"]
 PEOPLE = ("numerator", "complement", "n_missing", "n_excluded")
 RESERVED = frozenset((*COLUMNS, "section", "table", "period"))
 STATISTICS = ("mean", "sd", "median", "q1", "q3", "p90", "min", "max", "count", "proportion", "ratio",
-              "difference", "risk_difference", "smd")
+              "difference", "risk_difference", "smd", "mean_moving_range", "lower_limit", "upper_limit")
 MIME_TYPE = "application/vnd.therapyeval.results+json"
 COMPLETE_CASE = "complete_case"
 MISSING_NOT_ACHIEVED = "missing_not_achieved"
