@@ -52,6 +52,7 @@ def test_no_show_rate_overall_by_site_and_in_a_quarter(cohort):
 def test_appointments_without_an_episode_count_and_are_not_linked_to_its_attributes(cohort):
     frame = te.summarize(cohort, "no_show_share", by="discipline").frame.set_index("discipline")
     assert frame["n"].sum() == row(te.summarize(cohort, "no_show_share"))["n"]
+    assert set(frame.index) == {"PT", "OT", "SLP", "not recorded"}
     pt = cohort.where(discipline="PT").flow.query("population == 'appointments'").iloc[0]
     assert pt["n_not_linked"] > 0
     assert pt["n_before"] == pt["n_kept"] + pt["n_other"] + pt["n_not_linked"]

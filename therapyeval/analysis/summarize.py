@@ -10,7 +10,7 @@ import pandas as pd
 
 from therapyeval import stats
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
-from therapyeval.analysis.units import check_calendar, select_units
+from therapyeval.analysis.units import check_calendar, not_recorded, select_units
 from therapyeval.cohort import Cohort
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, check_every, parse_period
@@ -80,6 +80,7 @@ def _count_appointments(call: Call, cohort: Cohort, by: list[str], period: Perio
     numerator, denominator = call.metric.statuses
     counted, left_out = cohort.facts.appointments.counts(
         cohort.conditions, numerator=numerator, denominator=denominator, by=by, period=period, every=every)
+    counted[by], left_out[by] = not_recorded(counted[by]), not_recorded(left_out[by])
     sums = stats.PairSums(*(counted[name].to_numpy(np.float64) for name in ("a", "b", "aa", "ab", "bb")),
                           counted["n_clusters"].to_numpy(np.int64))
     interval = stats.ratio(sums, conf_level=conf_level)

@@ -95,11 +95,17 @@ def group_codes(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, 
     """A code from 0 per row, and the groups' values in sorted order; a missing value is a group of its own."""
     if not names:
         return np.zeros(len(frame), dtype=np.int64), pd.DataFrame(index=range(1))
-    named = frame[list(names)].copy()
-    for name in named.columns[named.isna().any()]:
-        named[name] = named[name].astype(object).where(named[name].notna(), NOT_RECORDED).astype(str)
+    named = not_recorded(frame[list(names)])
     grouped = named.groupby(list(names), sort=True, observed=True)
     return grouped.ngroup().to_numpy(), grouped.size().index.to_frame(index=False)
+
+
+def not_recorded(groups: pd.DataFrame) -> pd.DataFrame:
+    """Group columns in which a missing value is the group "not recorded": an empty one would mean all groups."""
+    groups = groups.copy()
+    for name in groups.columns[groups.isna().any()]:
+        groups[name] = groups[name].astype(object).where(groups[name].notna(), NOT_RECORDED).astype(str)
+    return groups
 
 
 def _units(values: Values, rows: np.ndarray, frame: pd.DataFrame, group: np.ndarray, keys: pd.DataFrame,
