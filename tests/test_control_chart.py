@@ -22,6 +22,7 @@ from therapyeval.benchmark.control_chart import (
     signals,
     xmr,
 )
+from therapyeval.disclosure import release
 from therapyeval.errors import ParameterError, UnknownNameError
 from therapyeval.result import Result, Source, make_frame
 
@@ -402,3 +403,9 @@ def test_text_reminders_at_east_show_as_improvement_and_nowhere_before():
     assert (chart.variation, chart.assurance) == ("improvement_low", "pass")
     before = control_chart(dataset.cohort(site_id="east"), "no_show_rate", period="2024-07-01..2026-01-31")
     assert before.signals.frame.empty and before.variation == "common_cause"
+
+
+def test_limits_are_not_released_beside_their_points_because_the_mean_would_give_a_withheld_one_away():
+    chart = chart_points(points(RISING), better="lower")
+    with pytest.raises(ParameterError, match=r"chart\.with_points\(released\)"):
+        release([chart.points, chart.limits], "cms_11")
