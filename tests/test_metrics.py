@@ -236,3 +236,17 @@ def test_every_registered_metric_has_a_definition_with_its_source():
 def test_spelling_of_a_metric_is_the_same_everywhere():
     assert metrics.parse(" target_score_rate:pain_avg , cut=1 ").text == "target_score_rate:pain_avg,cut=1"
     assert metrics.parse("mcid_rate:abc,threshold=0.123456789").text == "mcid_rate:abc,threshold=0.123456789"
+
+
+def test_pooled_responders_and_completion_have_the_same_patients_to_start_from(cohort_from):
+    cohort = cohort_from(episodes="""
+        episode  n_attended
+        e1       8
+        e2       8
+        e3       8""", scores="""
+        episode  measure  baseline  final  missing_reason
+        e1       odi      40        20     -
+        e2       odi      40        -      unable""")
+    pooled = row(summarize(cohort, "mcid_rate"), estimand="missing_not_achieved")
+    assert (pooled["numerator"], pooled["n"]) == (1, 3) and row(summarize(cohort, "paired_completion"))["n"] == 3
+    assert row(summarize(cohort, "mcid_rate:odi"), estimand="missing_not_achieved")["n"] == 1

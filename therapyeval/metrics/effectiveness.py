@@ -52,7 +52,7 @@ def score_change(facts: Facts, measure: str) -> Values:
         population="episodes", cohort_rule="discharged", two_rules=True)
 def mcid_rate(facts: Facts, measure: str | None = None, threshold: float | None = None) -> Values:
     """Share of eligible episodes whose change is at least the measure's MCID. Without a measure, each
-    episode is judged on its primary measure.
+    episode is judged on its primary measure, and all that are eligible count, whatever they were measured with.
 
     Source: metric definitions, section 1; the MCID and its source are those of the measure.
     """
@@ -66,7 +66,7 @@ def mcid_rate(facts: Facts, measure: str | None = None, threshold: float | None 
         limits = pd.Series(float(threshold), index=scores.index)
     note = threshold_note(facts.measure(measure), threshold) if measure else "MCID of each episode's primary measure"
     without = exclude(scores.index, {"no MCID registered for its measure": scores["measure"].notna() & limits.isna()})
-    excluded = _not_eligible(facts, scores)
+    excluded = _not_eligible(facts, scores) if measure else exclude(scores.index, _care_reasons(facts))
     return Values(reaches(scores["change"], limits), excluded=excluded.where(excluded != "", without), note=note)
 
 

@@ -1,0 +1,115 @@
+"""A review's bundle with its record's parts at hand, each empty where the record does not have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from therapyeval.benchmark.control_chart import ControlChart
+from therapyeval.display import bundles
+from therapyeval.display.cells import count, first
+from therapyeval.display.change_tables import Line, Spans
+from therapyeval.display.labels import Labels
+from therapyeval.display.variation import Reading, read_chart
+from therapyeval.formatting import listed
+from therapyeval.period import spans as spans_between
+from therapyeval.result import Bundle, Result
+from therapyeval.review.quarterly import BEFORE, NOW, YEAR_AGO
+
+NAMES_OF_SPANS = {NOW: "Now", BEFORE: "Before", YEAR_AGO: "Year ago"}
+OUTCOMES_AFTER_DAYS = 30      # quarterly review requirements, section 7 (late data)
+FILTER_WORDS = {"site_id": "site", "discipline": "discipline", "program": "program"}
+
+
+class Material:
+    """What the sections of a review are made of."""
+
+    def __init__(self, bundle: Bundle, charts: Mapping[str, ControlChart]) -> None:
+        self.bundle, self.charts, self.record = bundle, charts, bundle.record
+        self.labels = Labels({}, self.part("measures"))
+        self.about = self.part("review")
+        self.labels_of_spans = self.about.get("spans") or {}
+        self.period = str(self.about.get("period") or "")
+        self.rolling = _months_words(str(self.about.get("rolling") or ""))
+        self.history = _months_words(str(self.about.get("history") or ""))
+
+    def part(self, name: str) -> Mapping:
+        return self.record.get(name) or {}
+
+    def result(self, section: str, table: str) -> Result | None:
+        """A table with rows, or None."""
+        return bundles.find(self.bundle, section, table)
+
+    def spans(self, section: str, table: str) -> Spans:
+        """Head of a column -> the table of that span, for those that the review has."""
+        heads = {when: f"{NAMES_OF_SPANS.get(when, when)}: {label}" for when, label in self.labels_of_spans.items()}
+        found = {head: self.result(section, f"{table} {when}") for when, head in heads.items()
+                 if when != YEAR_AGO or f"{table} {when}" in self.bundle.section(section)}
+        return {head: result for head, result in found.items()} if any(found.values()) else {}
+
+    @property
+    def days_after(self) -> int | None:
+        """Days between the end of the period and the data cut."""
+        end, cut = str(self.about.get("end") or ""), str(self.part("dataset").get("data_cut") or "")
+        return (date.fromisoformat(cut) - date.fromisoformat(end)).days if end and cut else None
+
+    @property
+    def is_final(self) -> bool:
+        return self.about.get("state") == "final"
+
+    @property
+    def outcomes_are_early(self) -> bool:
+        """True before the day from which outcomes may lead a headline."""
+        return self.days_after is not None and self.days_after < OUTCOMES_AFTER_DAYS
+
+    @property
+    def months(self) -> list[str]:
+        """Labels of the months under review."""
+        if not self.about.get("start"):
+            return []
+        start, end = (date.fromisoformat(str(self.about[name])) for name in ("start", "end"))
+        return [span.label for span in spans_between(start, end, "month")]
+
+    @property
+    def where(self) -> str:
+        """The sites, disciplines and programs that were asked for."""
+        given = [f"{FILTER_WORDS.get(name, name.replace('_', ' '))} {_values(value)}"
+                 for name, value in (self.about.get("filters") or {}).items()]
+        return "; ".join(given) or "all sites, disciplines and programs"
+
+    @property
+    def everywhere(self) -> str:
+        """`where` as a sentence of its own."""
+        return f"{self.where[:1].upper()}{self.where[1:]}."
+
+    def whom(self, units: str, period: str = "") -> str:
+        """Whom a table is about: which units, when, where."""
+        return f"{units} in {period or self.period}; {self.where}."
+
+    def readings(self) -> dict[str, Reading]:
+        """Metric -> its chart, in the order of the review."""
+        return {metric: read_chart(chart, self.labels.metric(metric)) for metric, chart in self.charts.items()}
+
+    def reading(self, metric: str) -> Reading | None:
+        chart = self.charts.get(metric)
+        return None if chart is None else read_chart(chart, self.labels.metric(metric))
+
+    def n_of(self, section: str, table: str, line: Line) -> str:
+        """n of one number, for a caption."""
+        row = line.row(self.result(section, table))
+        return f"n {count(row)}" if row is not None else ""
+
+    def volume(self, kind: str) -> str:
+        """How many there were in the period, as text."""
+        row = first(self.result("served", f"volumes {NOW}"), metric=kind)
+        return count(row, "numerator")
+
+
+def _values(value: object) -> str:
+    return listed([str(item) for item in value]) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _months_words(text: str) -> str:
+    """2025-07-01..2026-06-30 as "2025-07 to 2026-06"."""
+    start, dots, end = text.partition("..")
+    return f"{start[:7]} to {end[:7]}" if dots else text

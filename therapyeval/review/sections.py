@@ -1,0 +1,367 @@
+"""What each section of a quarterly review says: released Results into tables, figures and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from therapyeval.benchmark.control_chart import ControlChart
+from therapyeval.display import bundles, cells, chart_figures, measure_tables, result_tables
+from therapyeval.display.blocks import Block, Paragraph, Section, Warnings
+from therapyeval.display.cells import Record, records
+from therapyeval.display.change_tables import (
+    Line,
+    change_table,
+    exclusion_table,
+    group_codes,
+    headline,
+    shared_digits,
+    shown_spans,
+    side_by_side,
+    value_cell,
+)
+from therapyeval.display.definitions import definition_blocks
+from therapyeval.display.labels import Labels, parts
+from therapyeval.display.tables import Cell, Row, Table
+from therapyeval.display.variation import chart_sentence, without_limits
+from therapyeval.errors import UnknownNameError
+from therapyeval.formatting import is_missing, listed
+from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Bundle, Result
+from therapyeval.review.material import FILTER_WORDS, Material
+from therapyeval.review.quarterly import NOW
+from therapyeval.review.summary import AMBER_FROM, GREEN_FROM, UNCONTROLLED, below_of, light_of, summary, target_text
+
+NAMES = ("summary", "cover", "quality", "served", "attendance", "effectiveness", "efficiency", "discharge",
+         "definitions")
+POOLED = "each patient's primary measure"
+THRESHOLDS = ("Threshold: the MCID of each patient's primary measure; values, sources and confidence are under "
+              "Definitions.")
+NOT_RECORDED = "not recorded"
+BARS = ((AMBER_FROM, "60%"), (GREEN_FROM, "75%"))
+
+
+def render_section(bundle: Bundle, charts: Mapping[str, ControlChart], name: str) -> Section:
+    """One section of a quarterly review, ready for a notebook, a page or plain text.
+
+    Raises
+    ------
+    UnknownNameError
+        Where there is no such section.
+    """
+    if name not in NAMES:
+        raise UnknownNameError("section", name, NAMES)
+    return _RENDERERS[name](Material(bundle, charts))
+
+
+def _cover(material: Material) -> Section:
+    """Parameters and provenance: can this be reproduced?"""
+    about, dataset, policy = material.about, material.part("dataset"), material.part("policy")
+    if not about:
+        return _section("cover", "What this review covers", [], "parameters")
+    spans = dict(about.get("spans") or {})
+    versions = material.bundle.tables[0].result.source.versions if material.bundle.tables else {}
+    targets = [f"{material.labels.metric(metric)}: {target_text(float(item['value']), metric, material.labels)} "
+               f"({item['origin']})" for metric, item in material.part("targets").items()]
+    facts = [("Period", f"{about.get('period')} ({about.get('start')} to {about.get('end')})"),
+             ("Compared with", listed([str(spans[when]) for when in ("before", "year_ago") if when in spans])),
+             ("Monthly charts", material.history), ("Measures one by one", material.rolling),
+             *_asked(material), ("Targets", "; ".join(targets) or "none given"),
+             ("Data", dataset.get("name")), ("Data cut", dataset.get("data_cut")),
+             ("State", "final" if material.is_final else "provisional"),
+             ("Fingerprint of the data (SHA-256)", dataset.get("fingerprint")),
+             ("Checks", "; ".join(f"{gate.get('name')}: {gate.get('note') or gate.get('passed')}"
+                                  for gate in material.record.get("gates") or ())),
+             ("Privacy policy", ": ".join(str(policy[key]) for key in ("name", "reason") if policy.get(key))),
+             ("Software", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+    rows = tuple(Row(term, (Cell(str(text)),)) for term, text in facts if text)
+    table = Table("cover", "Parameters, data and policy of this review.", "", ("Value",), rows, "What", words=(0,))
+    notes = [Paragraph(str(text), "note") for text in material.record.get("notes") or ()]
+    return _section("cover", "What this review covers", [*_provisional(material), table, *notes], "parameters")
+
+
+def _asked(material: Material) -> list[tuple[str, str]]:
+    """Filters in the parameters' order; what was not given is all."""
+    given = dict(material.about.get("filters") or {})
+    found = [(word.capitalize(), _joined(given.pop(name, "all"))) for name, word in FILTER_WORDS.items()]
+    return found + [(name.replace("_", " ").capitalize(), _joined(value)) for name, value in given.items()]
+
+
+def _joined(value: object) -> str:
+    return listed([str(item) for item in value]) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _quality(material: Material) -> Section:
+    """Paired completion by measure, site and discipline; what was left out: may I trust it?"""
+    groups, blocks = _completion_groups(material), []
+    if groups:
+        red = [f"{label}, {cells.share(row)}" for rows in groups.values() for label, row in rows
+               if not is_missing(row["estimate"]) and light_of(row["estimate"]) == "red"]
+        if red:
+            blocks.append(Warnings((f"Red, fewer than 60% with both scores: {'; '.join(red)}. Their change statistics "
+                                    "are biased towards those who came back and are not to be acted on.",)))
+        blocks += _completion_figures(material, groups)
+        blocks.append(_completion_table(material, groups))
+    blocks += _run(material, "paired_completion", "Episodes by the month in which they ended.")
+    now = material.result("summary", f"headlines {NOW}")
+    metrics = list(dict.fromkeys(now.exclusions["metric"])) if now is not None else []
+    table = exclusion_table(now, metrics, material.labels, material.whom("Units"))
+    return _section("quality", "Data quality", [*blocks, *([table] if table else [])], "data quality")
+
+
+def _completion_groups(material: Material) -> dict[str, list[tuple[str, Record]]]:
+    """Heading -> (label, row) of paired completion."""
+    found: dict[str, list[tuple[str, Record]]] = {}
+    for by, word in FILTER_WORDS.items():
+        result = material.result("quality", f"completion by {by}")
+        if result is not None:
+            found[f"By {word}, {material.period}"] = [
+                (group, chart_figures.first_row(result, group, statistic="proportion"))
+                for group in group_codes(result)]
+    result = material.result("quality", "completion by measure")
+    if result is not None:
+        found[f"By measure, {material.rolling}"] = [
+            (material.labels.short(parts(row["metric"])[1]), row) for row in records(result, statistic="proportion")]
+    return found
+
+
+def _completion_figures(material: Material, groups: Mapping[str, list[tuple[str, Record]]]) -> list[Block]:
+    """One figure of the period's groups, one of the measures, whose twelve months are another stretch of time."""
+    about = "Share of eligible episodes with both scores and 95% intervals; dashed: 60 and 75%. Episodes discharged in"
+    figures = []
+    for is_measure in (False, True):
+        chosen = {heading: rows for heading, rows in groups.items() if heading.startswith("By measure") == is_measure}
+        when = material.rolling if is_measure else material.period
+        counted = chart_figures.n_range([row for rows in chosen.values() for _, row in rows])
+        figures.append(chart_figures.shares_figure(
+            {heading: [(label, row, None) for label, row in rows] for heading, rows in chosen.items()},
+            "episodes with both scores", f"{about} {when}, {material.where}; {counted}.", lines=BARS, limits=None,
+            what=f"Paired outcome completion, {when}"))
+    return [figure for figure in figures if figure]
+
+
+def _completion_table(material: Material, groups: Mapping[str, list[tuple[str, Record]]]) -> Table:
+    rows = tuple(Row(label, (Cell(cells.share(row)), Cell(cells.of(row) or cells.count(row)), Cell(
+        "–" if is_missing(row["estimate"]) else light_of(row["estimate"]))), heading)
+        for heading, items in groups.items() for label, row in items)
+    notes = ("Green: at least 75%. Amber: 60 to 75%. Red: below 60%, change statistics are biased.",)
+    return Table("completion", "Eligible episodes with both scores.", material.whom("Discharged episodes"),
+                 ("Completion (95% CI)", "Episodes", "Light"), rows, "Group", notes, words=(2,))
+
+
+def _served(material: Material) -> Section:
+    """Volumes, case mix and access: did the mix change?"""
+    spans = material.spans("served", "volumes")
+    kinds = list(dict.fromkeys(row["metric"] for result in spans.values() for row in records(result)))
+    blocks: list[Block] = []
+    monthly = material.result("served", "volumes monthly")
+    figure = monthly and chart_figures.volumes_figure(
+        monthly, material.months, f"Referrals, evaluations, discharges and attended visits by month, "
+                                  f"{material.history}; {material.where}.")
+    if kinds:
+        lines = [Line(kind, kind[:1].upper() + kind[1:], statistic="count") for kind in kinds]
+        notes = ("Referrals by the day received, evaluations by the start of care, discharges by its end, visits by "
+                 "their day.",)
+        blocks = [change_table("volumes", "How many.", material.everywhere, spans, lines, notes=notes, stub="Count"),
+                  figure or Paragraph("No figure: every month is withheld.")]
+    blocks += _levels(material, "served", "mix", "Case mix, now and in the same period a year ago.",
+                      "Patients of discharged episodes", "case mix")
+    blocks += _run(material, "days_to_eval", "Referrals by the month received; those still waiting are censored.")
+    return _section("served", "Who was served", blocks, "volumes and case mix")
+
+
+def _attendance(material: Material) -> Section:
+    """Rates with stated denominators, their months, and the sites: do they stay?"""
+    spans, blocks = material.spans("attendance", "rates"), []
+    if spans:
+        blocks.append(_rates(material, "attendance-rates", "Attendance.", spans, {
+            "no_show_rate": "no-shows of attended, no-show and late-cancelled slots",
+            "no_show_share": "no-shows of all appointments but rescheduled ones",
+            "arrival_rate": "attended of all appointments but rescheduled ones"}))
+    for metric in ("no_show_rate", "arrival_rate"):
+        blocks += _run(material, metric, "Appointments by the month they were due.")
+    blocks += _no_shows_by_group(material)
+    return _section("attendance", "Attendance", blocks, "attendance")
+
+
+def _no_shows_by_group(material: Material) -> list[Block]:
+    """No-shows by site and discipline; appointments without either are a sentence, they would stretch the scale."""
+    groups, apart = {}, []
+    for by, word in FILTER_WORDS.items():
+        result = material.result("attendance", f"no-shows by {by}")
+        rows = {group: chart_figures.first_row(result, group, statistic="ratio") for group in group_codes(result)}
+        loose = rows.pop(NOT_RECORDED, None)
+        if rows:
+            groups[f"By {word}"] = [(group, row, None) for group, row in rows.items()]
+        if loose is not None:
+            apart.append(f"Not drawn: appointments without a {word}, such as missed first evaluations that belong to "
+                         f"no episode: {cells.share(loose)}, n {cells.count(loose)}.")
+    if not groups:
+        return []
+    counted = chart_figures.n_range([row for rows in groups.values() for _, row, _ in rows])
+    about = (f"No-shows of slots due with 95% intervals; appointments in {material.period}, {material.where}; "
+             f"{counted}. Not adjusted for different patients. {' '.join(apart)}")
+    figure = chart_figures.shares_figure(groups, "no-shows of slots due", about.strip(), limits=None,
+                                         what="No-show rate of slots due")
+    return [figure or Paragraph("No figure by group: every rate is withheld.")]
+
+
+def _effectiveness(material: Material) -> Section:
+    """Responders under both missing rules, by site, and each measure: did they get better?"""
+    spans, blocks = material.spans("effectiveness", "responders"), [*_provisional(material, early=True)]
+    if not spans and material.result("effectiveness", "scores by measure") is None:
+        return _section("effectiveness", "Effectiveness", [], "outcomes")
+    blocks.append(Paragraph(UNCONTROLLED))
+    if spans:
+        what = f"Improved by at least one MCID of {POOLED}"
+        lines = [Line("mcid_rate", what, "of everybody eligible, missing counted as not achieved", "proportion",
+                      MISSING_NOT_ACHIEVED),
+                 Line("mcid_rate", what, "of those with both scores", "proportion", COMPLETE_CASE),
+                 Line("paired_completion", material.labels.metric("paired_completion"), below_of("paired_completion"),
+                      "proportion")]
+        blocks.append(change_table("pooled", "Responders, pooled over instruments.",
+                                   material.whom("Discharged episodes", "each span"), spans, lines,
+                                   notes=(material.labels.thresholds(),)))
+    blocks += _run(material, "mcid_rate", f"Episodes by the month in which they ended. {THRESHOLDS}")
+    blocks += _responders_by_group(material) + _measures(material)
+    return _section("effectiveness", "Effectiveness", blocks, "outcomes")
+
+
+def _responders_by_group(material: Material) -> list[Block]:
+    groups = {}
+    for by, word in FILTER_WORDS.items():
+        result = material.result("effectiveness", f"responders by {by}")
+        if result is not None:
+            groups[f"By {word}"] = [(group, *(chart_figures.first_row(
+                result, group, metric="mcid_rate", statistic="proportion", estimand=rule)
+                for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE))) for group in group_codes(result)]
+    if not groups:
+        return []
+    counted = chart_figures.n_range([row for rows in groups.values() for _, row, _ in rows])
+    about = (f"Improved by at least one MCID of {POOLED}, with 95% intervals; discharged episodes, {material.period}, "
+             f"{material.where}. Filled: of everybody eligible, missing counted as not achieved. Hollow: only those "
+             f"with both scores. {THRESHOLDS} Sites treat different patients; the rates are not adjusted. "
+             f"Eligible: {counted}.")
+    figure = chart_figures.shares_figure(groups, "responders", about, what=f"Responders, MCID of {POOLED}")
+    return [figure or Paragraph("No figure by site or discipline: every share is withheld.")]
+
+
+def _measures(material: Material) -> list[Block]:
+    """Each instrument over twelve months."""
+    scores, rates = (material.result("effectiveness", f"{what} by measure") for what in ("scores", "responders"))
+    if scores is None:
+        return []
+    completion = material.result("quality", "completion by measure")
+    items = [] if rates is None else [
+        (material.labels.with_threshold(parts(metric)[1]), *(cells.first(rates, metric=metric, estimand=rule)
+         for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE)))
+        for metric in result_tables.names_of(rates, "metric")]
+    about = (f"Improved by at least the MCID named with the measure, with 95% intervals; discharged episodes, "
+             f"{material.rolling}, {material.where}. Filled: of everybody eligible, missing counted as not achieved. "
+             f"Hollow: only those with both scores. Sources and confidence of the MCIDs are under Definitions. "
+             f"Eligible: {chart_figures.n_range([row for _, row, _ in items])}.")
+    figure = chart_figures.shares_figure({"": items}, "responders", about, what="Responders by measure")
+    table = measure_tables.measure_table(scores, rates, completion, material.labels,
+                                         material.whom("Discharged episodes", material.rolling), AMBER_FROM)
+    return [*([figure] if figure else []), table]
+
+
+def _efficiency(material: Material) -> Section:
+    """Visits, days and gain per visit: at what effort?"""
+    spans, blocks = material.spans("efficiency", "effort"), []
+    if spans:
+        lines = [headline("visits_per_episode", material.labels, "of discharged episodes, mean"),
+                 Line("visits_per_episode", material.labels.metric("visits_per_episode"), "median", "median"),
+                 Line("visits_per_episode", material.labels.metric("visits_per_episode"), "90th percentile", "p90"),
+                 headline("episode_days", material.labels, "of discharged episodes, median"),
+                 Line("episode_days", material.labels.metric("episode_days"), "90th percentile", "p90"),
+                 headline("visits_per_week", material.labels, "mean; episodes with two visits or more")]
+        shown = [lines[0], lines[3], lines[5]]
+        counted = chart_figures.n_range([lines[0].row(result) for result in spans.values()], "n", "span")
+        about = (f"Means and medians with 95% intervals; discharged episodes, {material.where}. Three points are no "
+                 f"trend. {counted}.")
+        figure = chart_figures.spans_figure(spans, shown, about, "Effort of an episode")
+        blocks = [change_table("effort", "Effort of an episode of care.", material.everywhere, spans, lines,
+                               notes=("Neither more nor fewer visits are better by themselves.",)),
+                  figure or Paragraph("No figure: every number is withheld.")]
+    gains = material.result("efficiency", "gain per visit by measure")
+    if gains is not None:
+        rows = tuple(_gain_row(material.labels, row) for row in records(gains))
+        blocks.append(Table("gain", "Gain per visit, by measure.", material.whom(
+            "Discharged episodes with both scores", material.rolling), ("Points per visit",), rows, "Measure",
+            ("Points of different measures cannot be compared with each other.", UNCONTROLLED)))
+    return _section("efficiency", "Efficiency", blocks, "effort")
+
+
+def _gain_row(labels: Labels, row: Record) -> Row:
+    code = parts(row["metric"])[1]
+    return Row(labels.short(code), (value_cell(row, shared_digits([row])),), below=labels.scale(code))
+
+
+def _discharge(material: Material) -> Section:
+    """Why care ended."""
+    spans, blocks = material.spans("discharge", "rates"), [*_provisional(material, early=True)]
+    if spans:
+        blocks.append(_rates(material, "discharge-rates", "Discharges.", spans, {
+            "discharge_rate": "ended in the period, of episodes open in it",
+            "goals_met_rate": "of discharged episodes, administrative closures counted as not met"}))
+    reasons = material.result("discharge", f"reasons {NOW}")
+    if reasons is not None:
+        known = next(iter(records(reasons, metric="reason", statistic="proportion")), None)
+        about = (f"Reasons for the end of care; episodes discharged in {material.period}, {material.where}. "
+                 f"n {cells.count(known, 'denominator')} with a known reason. Administrative: closed by rule after "
+                 "60 days of silence or as a clean-up, not by a clinician.")
+        figure = chart_figures.levels_figure(reasons, "reason", about, "Reasons for the end of care")
+        blocks.append(figure or Paragraph("No figure: every reason is withheld."))
+        blocks += _levels(material, "discharge", "reasons", "Reasons for the end of care, now and a year ago.",
+                          "Discharged episodes", "reasons")
+    blocks += _run(material, "goals_met_rate", "Episodes by the month in which they ended.")
+    return _section("discharge", "Discharge", blocks if spans or reasons is not None else [], "discharges")
+
+
+def _definitions(material: Material) -> Section:
+    blocks = definition_blocks(material.record.get("definitions") or (), material.labels)
+    return _section("definitions", "Definitions", blocks, "definitions")
+
+
+def _levels(material: Material, section: str, table: str, caption: str, units: str, what: str) -> list[Block]:
+    """Categories with their shares, spans beside each other; a span without any number is a sentence."""
+    spans, left_out = shown_spans(material.spans(section, table))
+    both = side_by_side(spans, caption)
+    note = [Paragraph(f"Not in the table of {what} – {left_out}", "note")] if left_out else []
+    return note if both is None else [result_tables.baseline_table(
+        both, material.labels, f"{units}; {material.where}.", flag=False, key=table, caption=caption), *note]
+
+
+def _rates(material: Material, key: str, caption: str, spans: Mapping[str, Result | None],
+           denominators: Mapping[str, str]) -> Table:
+    found = list(dict.fromkeys(row["metric"] for result in spans.values() for row in records(result)))
+    lines = [headline(metric, material.labels, denominators.get(metric, below_of(metric))) for metric in found]
+    return change_table(key, caption, material.everywhere, spans, lines,
+                        notes=("95% interval and n below each number.",))
+
+
+def _run(material: Material, metric: str, about: str) -> list[Block]:
+    """A monthly chart with what it says; a sentence where there is nothing to draw."""
+    reading = material.reading(metric)
+    if reading is None:
+        return []
+    figure = chart_figures.run_figure(reading, material.months, f"{about} {material.history}, {material.where}.")
+    if figure is None:
+        why = without_limits(reading)
+        return [Paragraph(f"{reading.label} by month: {why[:1].lower()}{why[1:]}. No chart is drawn.")]
+    return [Paragraph(chart_sentence(reading, material.months)), figure]
+
+
+def _provisional(material: Material, early: bool = False) -> Sequence[Block]:
+    """The warning of a provisional review; `early` asks for it only before outcomes may lead."""
+    from therapyeval.review.summary import provisional_words
+    words = provisional_words(material)
+    return [Warnings((words,))] if words and (material.outcomes_are_early or not early) else []
+
+
+def _section(name: str, title: str, blocks: Sequence[Block], what: str) -> Section:
+    return bundles.section(name, title, blocks, f"No data on the {what} are available for this review.")
+
+
+_RENDERERS = {"summary": summary, "cover": _cover, "quality": _quality, "served": _served, "attendance": _attendance,
+              "effectiveness": _effectiveness, "efficiency": _efficiency, "discharge": _discharge,
+              "definitions": _definitions}

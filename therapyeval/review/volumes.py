@@ -1,0 +1,59 @@
+"""Volumes: how many referrals, evaluations, attended visits and discharges. Counts, not metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from therapyeval.analysis import summarize
+from therapyeval.cohort import Cohort
+from therapyeval.period import Period, label_dates
+from therapyeval.result import PEOPLE, Result, make_frame
+
+DATED = {"referrals received": ("referrals", "received_date"), "evaluations": ("episodes", "start_date"),
+         "discharges": ("episodes", "end_date")}
+# Who is counted, as release ties tables by it: metrics of a period are about the episodes that ended in it.
+POPULATIONS = {"referrals received": "referrals", "evaluations": "episodes started", "discharges": "episodes"}
+VISITS = "attended visits"
+
+
+def count(cohort: Cohort, period: Period, every: str | None = None) -> list[Result]:
+    """Units dated in the period, in all or for every month: a Result for each kind of unit.
+
+    Referrals by the day received, evaluations by the start of care, discharges by its effective end, attended
+    visits by their day.
+    """
+    source = replace(cohort.source, period=period.label)
+    parts = {name: (POPULATIONS[name], *_dated(cohort, name, period, every)) for name in DATED}
+    if cohort.facts.appointments is not None:
+        parts[VISITS] = ("appointments", *_visits(cohort, period, every))
+    return [Result(make_frame(rows, ["period"] if every else []), "Volumes", replace(source, population=population),
+                   people=people.reindex(columns=list(PEOPLE))) for population, rows, people in parts.values()]
+
+
+def _dated(cohort: Cohort, name: str, period: Period, every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    population, column = DATED[name]
+    frame = getattr(cohort.facts, population)
+    inside = frame[frame[column].between(pd.Timestamp(period.start), pd.Timestamp(period.end))]
+    labels = label_dates(inside[column], every) if every else pd.Series("", index=inside.index)
+    counted = inside.groupby(labels.to_numpy())["patient"].agg(n="size", people="nunique")
+    counted = counted if every or len(counted) else pd.DataFrame({"n": [0], "people": [0]}, index=[""])
+    return _rows(name, population, counted.index, counted["n"], counted["people"])
+
+
+def _visits(cohort: Cohort, period: Period, every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Attended visits are the numerator of the arrival rate."""
+    arrived = summarize(cohort, "arrival_rate", period=period, every=every)
+    labels = arrived.frame["period"] if every else [""] * len(arrived.frame)
+    return _rows(VISITS, "appointments", labels, arrived.frame["numerator"].fillna(0),
+                 arrived.people["numerator"].fillna(0))
+
+
+def _rows(name: str, unit: str, labels: object, n: object, people: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+    n, people = np.asarray(n, dtype=np.int64), np.asarray(people, dtype=np.int64)
+    rows = pd.DataFrame({"period": np.asarray(labels, dtype=object), "metric": name, "statistic": "count",
+                         "estimate": n, "numerator": n, "n": n, "n_missing": 0, "n_excluded": 0, "n_people": people,
+                         "unit": unit, "method": "count"})
+    return rows, pd.DataFrame({"numerator": people, "n_missing": 0, "n_excluded": 0})
