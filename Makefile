@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help report test bench lint install clean
+.PHONY: help report test bench lint install clean bundle study-review
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,8 +21,14 @@ test: $(VENV)/tested ## Run the whole test suite
 lint: $(VENV)/tested ## Check the style
 	$(RUN) -m ruff check .
 
+study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against SQL (about 8 minutes)
+	$(RUN) -m pytest -m study -s tests/test_review.py
+
 bench: $(VENV)/tested ## Measure speed against named peers
 	$(RUN) -m benchmarks
+
+bundle: $(VENV)/tested ## Make the offline bundle for Windows and Linux in dist (a minute or two, 1 GB of disk)
+	$(RUN) -m bundle
 
 install: $(VENV)/installed ## Create .venv and install what users need
 

@@ -104,7 +104,7 @@ def test_a_run_leaves_a_page_a_notebook_results_and_its_record(make, tmp_path):
     steps = []
     write_template(tmp_path, GOOD)
     done = run_report(tmp_path / "trial.toml", {"data": "visits", "plan": "plan.yml"}, "out", progress=steps.append)
-    assert names(tmp_path / "out") == ["trial-visits-plan"]
+    assert names(tmp_path / "out") == ["trial-visits-plan_plan"]
     assert names(done.folder) == sorted(FILES)
     assert (done.status, done.exit_code, done.report.name) == ("complete", 0, "report.html")
     assert steps[0] == "starting a kernel" and steps[-1] == "writing the report"
@@ -209,11 +209,11 @@ def test_a_newer_run_replaces_an_older_one_and_a_failed_one_does_not(make, tmp_p
     with pytest.raises(ReportError):
         make("1", site_id="a")
     out = tmp_path / "out"
-    assert names(out) == ["trial-visits-a", "trial-visits-a.failed"]
-    assert names(out / "trial-visits-a") == sorted(FILES)
-    (out / "trial-visits-a" / "stray.txt").write_text("old")
+    assert names(out) == ["trial-visits-site_id_a", "trial-visits-site_id_a.failed"]
+    assert names(out / "trial-visits-site_id_a") == sorted(FILES)
+    (out / "trial-visits-site_id_a" / "stray.txt").write_text("old")
     make(GOOD, site_id="a")
-    assert names(out) == ["trial-visits-a"] and names(out / "trial-visits-a") == sorted(FILES)
+    assert names(out) == ["trial-visits-site_id_a"] and names(out / "trial-visits-site_id_a") == sorted(FILES)
 
 
 @pytest.mark.parametrize("error, kind, message", [
@@ -236,7 +236,7 @@ def test_an_error_while_writing_leaves_no_half_report(make, tmp_path, monkeypatc
 def _stand_in(tmp_path, make):
     """Cells that were run once before, so that a test of what follows needs no kernel."""
     cells = nbformat.read(make(GOOD, site_id="first").folder / "report.ipynb", 4).cells
-    (tmp_path / "out" / "trial-visits-first").rename(tmp_path / "first")
+    (tmp_path / "out" / "trial-visits-site_id_first").rename(tmp_path / "first")
 
     def fill(notebook, **_: object) -> None:
         for cell, done in zip(notebook.cells, cells, strict=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import therapyeval as te
-from therapyeval.errors import TherapyevalError, UsageError
+from therapyeval.errors import TherapyevalError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from therapyeval.data import Dataset
@@ -73,10 +74,18 @@ def run_templates(args: argparse.Namespace) -> str:
 
 
 def run_sample(args: argparse.Namespace) -> str:
-    """Write the synthetic sample data set (harbor_rehab)."""
+    """Write a sample data set: harbor_rehab is synthetic and made anew, the others are real and small."""
     from therapyeval.data.synthetic import write_sample
-    write_sample(Path(args.folder))
-    return f"Synthetic sample written to {args.folder}. Next: therapyeval check {args.folder}"
+    from therapyeval.parameters import shipped_folder
+    shipped = shipped_folder("data_samples")
+    names = sorted(path.name for path in shipped.iterdir() if path.is_dir())
+    if args.name not in names:
+        raise UnknownNameError("sample", args.name, names)
+    if args.name == "harbor_rehab":
+        write_sample(Path(args.folder))
+    else:
+        shutil.copytree(shipped / args.name, args.folder, dirs_exist_ok=True)
+    return f"Sample {args.name} written to {args.folder}. Next: therapyeval check {args.folder}"
 
 
 def run_summarize(args: argparse.Namespace) -> str:
@@ -172,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "measures", run_measures).add_argument("code", nargs="?", help="a measure, such as lefs")
     _command(commands, "metrics", run_metrics).add_argument("name", nargs="?", help="a metric, such as mcid_rate")
     _command(commands, "templates", run_templates).add_argument("name", nargs="?", help="a template")
-    _command(commands, "sample", run_sample).add_argument("folder", metavar="DIR", help="where to write it")
+    sample = _command(commands, "sample", run_sample)
+    sample.add_argument("folder", metavar="DIR", help="where to write it")
+    sample.add_argument("--name", default="harbor_rehab", help="which one (default harbor_rehab, synthetic)")
 
     summarize = _command(commands, "summarize", run_summarize)
     _data(summarize)

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 WITHHELD = "withheld"
 NOTHING = "–"
@@ -106,17 +107,34 @@ def plural(n: int, noun: str) -> str:
     return f"{count(n)} {noun}{'' if n == 1 else 's'}"
 
 
-_RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}
+_RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
+_HASH_LENGTH = 8  # 400 names have the same one with a chance of 1 in 50,000
+_MARKS = re.compile("[MPZ].|Cc|Cf")  # accents, punctuation, spaces, controls: what may go without being told apart
 
 
-def safe_name(text: str, limit: int = 60) -> str:
+def safe_name(text: str, limit: int = 60, *, hashed: bool = False) -> str:
     """A file name that every file system takes: letters, digits, `.`, `_` and `-`, at most `limit` long.
 
-    >>> safe_name("target_score_rate:pain_avg,cut=1"), safe_name("../../x"), safe_name("NUL")
-    ('target_score_rate-pain_avg-cut-1', 'x', 'NUL_')
+    Text that is cut or loses letters (Cyrillic, say) ends in a short hash of the whole, so that two such texts
+    have two names. Texts that differ in punctuation only share a name; `hashed` tells those apart too.
+
+    >>> safe_name("target_score_rate:pain_avg,cut=1"), safe_name("../../x"), safe_name("NUL.txt")
+    ('target_score_rate-pain_avg-cut-1', 'x', 'NUL_.txt')
+    >>> safe_name("Север"), safe_name("Юг 2")
+    ('unnamed-2fff7aa2', '2-86b286b2')
     """
-    plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-. ")[:limit].rstrip("-. ")
-    if name.split(".")[0].lower() in _RESERVED_ON_WINDOWS:
-        name = f"{name}_"
-    return name or "unnamed"
+    text = str(text)
+    letters = unicodedata.normalize("NFKD", text[:4 * limit])  # no need to take 100,000 characters apart
+    lost = any(not letter.isascii() and not _MARKS.fullmatch(unicodedata.category(letter)) for letter in letters)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", letters.encode("ascii", "ignore").decode())
+    name = _not_reserved(plain.strip("-. ")) or "unnamed"
+    if hashed or lost or len(name) > limit or len(text) > 4 * limit:
+        ending = f"-{sha256(text.encode('utf-8', 'replace')).hexdigest()[:_HASH_LENGTH]}"
+        name = (name[:limit - len(ending)].rstrip("-. ") or "unnamed") + ending
+    return name
+
+
+def _not_reserved(name: str) -> str:
+    """Windows keeps some names for devices, whatever stands behind their first dot."""
+    first, dot, rest = name.partition(".")
+    return f"{first}_{dot}{rest}" if first.lower() in _RESERVED_ON_WINDOWS else name

@@ -185,10 +185,16 @@ def templates() -> list[str]:
 
 
 def template_folder() -> Path:
-    """Where the templates lie: inside an installed package, or at the top of a checkout."""
+    """Where the templates lie."""
+    return shipped_folder("templates")
+
+
+def shipped_folder(name: str) -> Path:
+    """A folder that ships with the code (templates, data_samples): inside an installed package, or at the top of a
+    checkout."""
     package = Path(__file__).resolve().parent
-    inside = package / "templates"
-    return inside if inside.is_dir() else package.parent / "templates"
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
 
 
 def read_template(name: str | Path) -> Template:

@@ -33,6 +33,10 @@ def write(result: Result, path: str | Path) -> Path:
     try:
         _WRITERS[path.suffix.lower()](result, part)
         part.replace(path)
+    except PermissionError:
+        part.unlink(missing_ok=True)
+        raise ParameterError(f"cannot write {path}: it is open in another program, or may not be written. "
+                             "Close it there and try again.") from None
     except OSError as error:
         part.unlink(missing_ok=True)
         raise ParameterError(f"cannot write {path}: {error.strerror or type(error).__name__}.") from None

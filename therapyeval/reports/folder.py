@@ -5,33 +5,35 @@ Whatever happens, a process that ends leaves a finished run, a `.failed` folder 
 
 from __future__ import annotations
 
-import hashlib
+import re
 import secrets
 import shutil
 import time
 from pathlib import Path
 
 from therapyeval.errors import ReportError
-from therapyeval.formatting import safe_name
+from therapyeval.formatting import listed, safe_name
 
 REASON = "reason.txt"
 INTERRUPTED = "The run was interrupted before it was complete.\n"
 LONGEST_NAME = 60
+_PLAIN = re.compile(r"[a-z0-9_.]+|(FY)?\d{4}(Q[1-4]|-\d\d)?")  # a word in small letters, or a period
 _STALE_SECONDS = 24 * 3600
 _ATTEMPTS = 5
 
 
 def run_name(parts: list[str], *, internal: bool) -> str:
-    """The name of a run: its parts joined; what a file name cannot hold is replaced and told apart by a hash.
+    """The name of a run: its parts joined. A hash tells apart what is not plain: capitals, which Windows takes for
+    small letters, a `-` inside a part, what a file name cannot hold, and what is too long.
 
-    >>> run_name(["pilot_study", "stroke_recovery", "pilot"], internal=False)
-    'pilot_study-stroke_recovery-pilot'
+    >>> run_name(["quarterly_review", "harbor_rehab", "2026Q3", "north"], internal=False)
+    'quarterly_review-harbor_rehab-2026Q3-north'
+    >>> run_name(["quarterly_review", "harbor_rehab", "2026Q3", "North"], internal=False)
+    'quarterly_review-harbor_rehab-2026Q3-North-69aed11b'
     """
     wanted = "-".join(parts)
-    name = safe_name(wanted, LONGEST_NAME)
-    if name != wanted:
-        digest = hashlib.sha256(wanted.encode("utf-8", "replace")).hexdigest()[:6]
-        name = f"{safe_name(wanted, LONGEST_NAME - 7)}-{digest}"
+    is_plain = all(_PLAIN.fullmatch(part) for part in parts) and safe_name(wanted, LONGEST_NAME) == wanted
+    name = wanted if is_plain else safe_name("\0".join(parts), LONGEST_NAME, hashed=True)
     return f"{name}-INTERNAL" if internal else name
 
 
@@ -102,7 +104,20 @@ class RunFolder:
                 return
             except PermissionError:
                 if attempt == _ATTEMPTS - 1:
-                    busy = source if source.exists() else target
-                    raise ReportError(f"{busy.name} cannot be renamed: close the files of it that are open "
-                                      "in another program, and run the report again.") from None
+                    raise ReportError(_busy(source if source.exists() else target)) from None
                 time.sleep(0.2 * (attempt + 1))
+
+
+def _busy(folder: Path) -> str:
+    """Which files keep a folder from being renamed: a program that has one open forbids writing to it."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        try:
+            path.open("r+b").close()
+        except PermissionError:
+            found.append(path.name)
+        except OSError:  # gone meanwhile, or a folder
+            continue
+    which = f"{listed(found)} in {folder.name}" if found else f"a file in {folder.name}, or the folder itself,"
+    return (f"the report could not be put in its place: {which} {'are' if len(found) > 1 else 'is'} open in another "
+            "program. Close it there and run the report again.")

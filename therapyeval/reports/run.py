@@ -143,8 +143,10 @@ def _name(template: Template, values: Values, *, internal: bool) -> str:
     """Template, data and the template's own parameters: two different questions have two folders."""
     common = {parameter.name for parameter in COMMON}
     parts = [template.name, _word(template, "data", values.data)]
-    parts += [_word(template, name, value) for name, value in values.items()
-              if name not in common and value is not None]
+    for name, value in values.items():
+        if name not in common and value is not None:
+            word = _word(template, name, value)
+            parts.append(word if template.parameters[name].required else f"{name}_{word}")
     return run_name(parts, internal=internal)
 
 

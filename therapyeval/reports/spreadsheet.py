@@ -31,7 +31,7 @@ COLUMN_HELP = {
 }
 # What an Excel, Calc or Sheets user can trigger by opening a file: text that begins so is read as a formula.
 _FORMULA = re.compile(r"^[\s\x00-\x1f]*[=+\-@|%]|^[\t\r]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML cannot hold
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -60,7 +60,7 @@ def write_xlsx(frame: pd.DataFrame, path: Path, *, about: list[tuple[str, str]],
     _fit(sheet, longest=44)
     notes = book.create_sheet(f"About{mark}")
     for label, text in [*about, ("", ""), ("Column", "Meaning"), *COLUMN_HELP.items()]:
-        _put_row(notes, [label, text], bold=label == "Column", wrap=True)
+        _put_row(notes, [_cell(label), _cell(text)], bold=label == "Column", wrap=True)
     _fit(notes, longest=90)
     book.save(path)
 
@@ -86,9 +86,10 @@ def _text_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def _inert(value: object) -> object:
-    if not isinstance(value, str) or not _FORMULA.match(value) or _is_number(value):
+    if not isinstance(value, str):
         return value
-    return f"'{value}"
+    text = _CONTROL.sub(" ", value)  # a lone carriage return is not quoted, and would begin a new row
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
