@@ -11,7 +11,8 @@ OUT ?= out
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-report: $(VENV)/installed ## Make the sample pilot reports and say where they are
+report: $(VENV)/installed ## Make the sample reports (a review, two pilots) and say where they are
+	@$(RUN) -m therapyeval report quarterly_review --data data_samples/harbor_rehab -p period=2026Q2 --out $(OUT)
 	@$(RUN) -m therapyeval report pilot_study --data data_samples/stroke_recovery -p protocol=data_samples/stroke_recovery/pilot.yml --out $(OUT)
 	@$(RUN) -m therapyeval report pilot_study --data data_samples/harbor_rehab -p protocol=data_samples/harbor_rehab/pilot.yml --out $(OUT)
 

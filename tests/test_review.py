@@ -137,7 +137,8 @@ def test_targets_and_actions_are_the_sites_own_files(dataset, tmp_path):
     targets.write_text('version: 1\ntargets:\n  - {metric: no_show_rate, value: 0.08, origin: "site plan", '
                        'from_date: 2026-01-01}\n  - {metric: no_show_rate, value: 0.05, origin: "next", '
                        'from_date: 2027-01-01}\n', encoding="utf-8")
-    actions.write_text("version: 1\nactions:\n  - {action_id: A1, text: Text reminders, status: open}\n", encoding="utf-8")
+    actions.write_text("version: 1\nactions:\n  - {action_id: A1, text: Text reminders, status: open}\n",
+                       encoding="utf-8")
     review = te.quarterly_review(dataset, "2026Q2", site_id="east", targets=targets, actions=actions)
     assert review.bundle.record["targets"] == {"no_show_rate": {"value": 0.08, "origin": "site plan"}}
     assert review.charts["no_show_rate"].assurance == "inconsistent"

@@ -17,7 +17,6 @@ from therapyeval.errors import ParameterError
 from therapyeval.formatting import WITHHELD
 from therapyeval.result import AMOUNTS, COUNTS, NUMBERS, Result
 
-
 OF_PERIODS = "periods"      # the population of a chart's limits and signals
 
 
@@ -64,8 +63,8 @@ def _check(results: Sequence[Result], ledger: object) -> None:
         raise ParameterError("release(ledger=...) comes with a later version. Leave ledger out.")
     for result in results:
         if result.source.population == OF_PERIODS:
-            raise ParameterError(f"{result.title!r} is made from the points of a chart, and would give a withheld point "
-                                 "away. Release chart.points and call chart.with_points(released).")
+            raise ParameterError(f"{result.title!r} is made from the points of a chart, and would give a withheld "
+                                 "point away. Release chart.points and call chart.with_points(released).")
         if result.policy is not None:
             raise ParameterError(f"{result.title!r} was released under {result.policy} before. Release the Results "
                                  "that were computed, all at once.")

@@ -1,6 +1,6 @@
 """Released Results as tables, figures and sentences; formats, never computes. Heavy libraries load on use."""
 
-from therapyeval.display.blocks import Bullets, Facts, Figure, Paragraph, Section, Warnings
+from therapyeval.display.blocks import Bullets, Facts, Figure, Heading, Light, Paragraph, Section, Warnings
 from therapyeval.display.tables import Cell, Row, Table
 
-__all__ = ["Bullets", "Cell", "Facts", "Figure", "Paragraph", "Row", "Section", "Table", "Warnings"]
+__all__ = ["Bullets", "Cell", "Facts", "Figure", "Heading", "Light", "Paragraph", "Row", "Section", "Table", "Warnings"]

@@ -33,6 +33,19 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """A title inside a section."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return f"<h3>{escape(self.text)}</h3>"
+
+    def to_text(self) -> str:
+        return f"{self.text}\n{'-' * len(self.text)}"
+
+
+@dataclass(frozen=True)
 class Bullets:
     """Sentences that stand beside each other."""
 
@@ -57,6 +70,25 @@ class Warnings:
 
     def to_text(self) -> str:
         return "\n".join(f"! {item}" for item in self.items)
+
+
+@dataclass(frozen=True)
+class Light:
+    """A traffic light as a word with its sentence: "green", "amber", "red", or "" where it cannot be lit."""
+
+    color: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        kind = self.color if self.color in ("green", "amber", "red") else "none"
+        return f'<p class="te-light te-{kind}"><strong>{escape(self.word)}</strong> {escape(self.text)}</p>'
+
+    def to_text(self) -> str:
+        return f"[{self.word}] {self.text}"
+
+    @property
+    def word(self) -> str:
+        return self.color.capitalize() or "Not lit"
 
 
 @dataclass(frozen=True)

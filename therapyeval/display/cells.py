@@ -27,10 +27,12 @@ def records(result: Result | None, **wanted: object) -> list[Record]:
     """
     if result is None:
         return []
-    frame = result.frame
+    columns = {name: result.frame[name].tolist() for name in result.frame}     # much faster than frame by frame
+    places = range(len(result.frame))
     for name, value in wanted.items():
-        frame = frame[frame[name].map(text_of).eq(text_of(value)).to_numpy(dtype=bool)]
-    return frame.to_dict("records")
+        text = text_of(value)
+        places = [i for i in places if text_of(columns[name][i]) == text]
+    return [{name: values[i] for name, values in columns.items()} for i in places]
 
 
 def first(result: Result | None, **wanted: object) -> Record | None:

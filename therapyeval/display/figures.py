@@ -6,6 +6,7 @@ A figure is 5 inches wide, so that its text is still read on a telephone. The sa
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -95,9 +96,9 @@ def _lines(panel: Panel) -> list[tuple[Mark | list[str], float]]:
     for mark in panel.marks:
         if mark.heading != heading:
             heading = mark.heading
-            lines = _wrapped(heading, HEADING)
+            lines = wrapped(heading, HEADING)
             found.append((lines, HEAD + LINE * (len(lines) - 1)))
-        rows = max(LINE * len(_wrapped(mark.label, LABEL)), 0.26 + 0.13 * len(mark.others))
+        rows = max(LINE * len(wrapped(mark.label, LABEL)), 0.26 + 0.13 * len(mark.others))
         found.append((mark, rows + 0.12))
     return found
 
@@ -127,7 +128,7 @@ def _draw_scale(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
     axes.tick_params(axis="x", length=3, pad=3)
     if panel.percent:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f}%"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.3g}%"))
     axes.set_xlabel(panel.axis, fontsize=9.5, labelpad=3)
     for (position, word), side in zip(panel.lines, ("right", "left"), strict=False):
         style = "solid" if position == 0 else (0, (4, 2.5))
@@ -142,7 +143,7 @@ def _draw_scale(axes: Axes, panel: Panel) -> None:
 
 
 def _draw_mark(axes: Axes, mark: Mark, y: float, step: float) -> None:
-    lines = _wrapped(mark.label, LABEL)
+    lines = wrapped(mark.label, LABEL)
     first = y + 0.06 + LINE / 2
     for position, line in enumerate(lines):
         _text(axes, -LEFT + EDGE + (0.1 if mark.heading else 0), first + LINE * position, line, va="center")
@@ -182,8 +183,8 @@ def _drawable(value: float | None, low: float | None, high: float | None) -> lis
     return [(value, low, high) if has_interval(limits) else (value, value, value)]
 
 
-def _wrapped(text: str, width: int, most: int = 3) -> list[str]:
-    lines = textwrap.wrap(" ".join(str(text).split()), width) or [""]
+def wrapped(text: str, width: int, most: int = 3) -> list[str]:
+    lines = textwrap.wrap(re.sub(r"[^\S\xa0]+", " ", str(text)).strip(), width) or [""]
     return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][: width - 1]}…"]
 
 
@@ -201,7 +202,7 @@ def flow_plot(top: Sequence[tuple[str, str]], aside: Sequence[tuple[str, str]], 
 
     with figure_style():
         depth = max(len(column.boxes) for column in columns)
-        heads = [_wrapped(column.label, int(44 / len(columns))) for column in columns]
+        heads = [wrapped(column.label, int(44 / len(columns))) for column in columns]
         head = 0.14 + 0.19 * max(map(len, heads))
         level = 0.82
         height = level * (len(top) + depth) + head + 0.1

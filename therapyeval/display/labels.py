@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from therapyeval.display.cells import number, text_of
 from therapyeval.errors import ParameterError
 from therapyeval.formatting import is_missing
-from therapyeval.metrics import parse
+from therapyeval.metrics import get, names, parse
 
 POINTS = ("percent", "point", "points", "score", "")
 NOT_VERIFIED = "threshold not verified"
@@ -89,16 +89,34 @@ class Labels:
         short = self.short(code) if code else ""
         if name == "mcid_rate":
             return f"{short}: improved by at least {self._threshold(code, arguments)}" if code else \
-                "improved by at least one MCID of the primary measure"
+                "Responders (MCID of each patient's primary measure)"
         words = {"target_score_rate": f"{short}: final score {plain(arguments.get('cut'))} or better",
                  "pct_improved_rate": f"{short}: improved by at least {_percent(arguments.get('p'))} of baseline",
                  "baseline_score": f"{short}, baseline", "final_score": f"{short}, final",
                  "score_change": f"{short}, change"}
-        return words.get(name) or (f"{short}: {_spoken(name)}" if code else _spoken(name))
+        title = get(name).label if name in names() else _spoken(name)
+        return (words.get(name) or f"{short}: {_spoken(name)}") if code else title
 
     def variable(self, name: str) -> str:
         """A row of the baseline table: an attribute, or a baseline score."""
         return self.metric(name) if ":" in name else _spoken(name)
+
+    def with_threshold(self, code: object) -> str:
+        """A measure with its MCID, whose number and unit stay on one line: "Oswestry Disability Index, 10 points"."""
+        size, unsure = self.mcid(code), "" if self.is_verified(code) else " (not verified)"
+        return self.short(code) + (f", {plain(size)}\xa0{self.unit(code)}{unsure}" if size is not None else "")
+
+    def thresholds(self) -> str:
+        """The MCID of every measure that has one, and which of them are not verified."""
+        known = [code for code in self.measures if self.mcid(code) is not None]
+        listed = "; ".join(f"{self.short(code)} {plain(self.mcid(code))} {self.unit(code)}" for code in known)
+        return f"MCIDs: {listed}; their sources are under Definitions.{self.unverified()}" if known else ""
+
+    def unverified(self) -> str:
+        """A sentence with the measures whose MCID nobody has seen in its source; empty where there are none."""
+        recalled = [self.short(code) for code in self.measures
+                    if self.mcid(code) is not None and not self.is_verified(code)]
+        return f" {NOT_VERIFIED.capitalize()} for {', '.join(recalled)}." if recalled else ""
 
     def _threshold(self, code: str, arguments: Mapping[str, object]) -> str:
         given = arguments.get("threshold")

@@ -50,7 +50,8 @@ def flow_table(result: Result, labels: Labels, whom: str) -> Table:
     return Table("flow", "Flow of participants: number of people at each step.", whom, columns, rows, "Step")
 
 
-def baseline_table(result: Result, labels: Labels, whom: str, *, flag: bool) -> Table:
+def baseline_table(result: Result, labels: Labels, whom: str, *, flag: bool, key: str = "baseline",
+                   caption: str = "People before treatment.") -> Table:
     """Table 1: groups before treatment, with standardized differences; those beyond 0.1 are flagged on request."""
     arms = [*arm_codes(result, labels), *([""] if in_arm(result, "") else [])]
     contrasts = names_of(result, "contrast")
@@ -60,8 +61,7 @@ def baseline_table(result: Result, labels: Labels, whom: str, *, flag: bool) -> 
     columns, rows = drop_empty_columns([*heads, *_smd_heads(labels, contrasts)], rows)
     notes = ["Numbers: mean (SD), below it median [quartiles]. Categories: number of people (share of those known).",
              "SMD: standardized mean difference, in SDs." if contrasts else ""]
-    return Table("baseline", "People before treatment.", whom, columns, tuple(rows), "Characteristic",
-                 tuple(filter(None, notes)))
+    return Table(key, caption, whom, columns, tuple(rows), "Characteristic", tuple(filter(None, notes)))
 
 
 def _smd_heads(labels: Labels, contrasts: Sequence[str]) -> list[str]:

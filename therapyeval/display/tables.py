@@ -12,7 +12,7 @@ from therapyeval.formatting import NOTHING, WITHHELD, safe_name
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell says: a first line, a smaller line below, and a note that becomes a lettered footnote."""
+    """What one cell says: a first line, smaller lines below, and a note that becomes a lettered footnote."""
 
     text: str
     below: str = ""
@@ -95,7 +95,7 @@ def _sentence(text: str) -> str:
 
 def _plain_cell(cell: Cell, letters: dict[str, str]) -> str:
     mark = f" [{letters[cell.note]}]" if cell.note else ""
-    return " ".join(cell.text.split()) + (f" / {cell.below}" if cell.below else "") + mark
+    return " ".join(cell.text.split()) + (f" / {'; '.join(cell.below.splitlines())}" if cell.below else "") + mark
 
 
 def _laid_out(table: Table, key: str, letters: dict[str, str]) -> str:
@@ -134,7 +134,7 @@ def _label_html(row: Row) -> str:
 
 def _cell_html(cell: Cell, letters: dict[str, str], quiet: bool) -> str:
     mark = f"<sup>{letters[cell.note]}</sup>" if cell.note else ""
-    below = f'<span class="te-below">{escape(cell.below)}</span>' if cell.below else ""
+    below = "".join(f'<span class="te-below">{escape(line)}</span>' for line in cell.below.split("\n") if line)
     kind = "te-withheld" if cell.text == WITHHELD else "te-quiet" if quiet or cell.text == NOTHING else ""
     text = f'<span class="{kind}">{escape(cell.text)}</span>' if kind else escape(cell.text)
     return text + mark + below

@@ -14,14 +14,21 @@ TINT = "#f2f5f7"
 ALERT_INK = "#5c3700"
 ALERT_RULE = "#b35c00"
 ALERT_PAPER = "#fff6e6"
-TEXT_ON = ((INK, PAPER), (ACCENT, PAPER), (QUIET, PAPER), (INK, TINT), (QUIET, TINT), (ALERT_INK, ALERT_PAPER))
+NEUTRAL = "#5d4a86"
+LIGHTS = {"green": "#1f6b3a", "amber": "#8a5a00", "red": "#a3231f", "none": QUIET}
+TEXT_ON = ((INK, PAPER), (ACCENT, PAPER), (QUIET, PAPER), (INK, TINT), (QUIET, TINT), (ALERT_INK, ALERT_PAPER),
+           *((PAPER, color) for color in LIGHTS.values()))
 FONTS = ("Arial", "Helvetica", "Liberation Sans")
+_LIGHT_RULES = "\n".join(
+    f".te-section .te-{name} {{ border-color: {color}; }} .te-section .te-{name} strong {{ background: {color}; }}"
+    for name, color in LIGHTS.items())
 
 CSS = f"""
 .te-section {{ color: {INK}; background: {PAPER}; line-height: 1.5; max-width: 60rem; margin: 0 0 2.5rem; }}
 .te-section h1 {{ font-size: 1.75rem; line-height: 1.2; font-weight: 650; margin: 0 0 .75rem; text-wrap: balance; }}
 .te-section h2 {{ font-size: 1.3rem; line-height: 1.25; font-weight: 650; margin: 0 0 .75rem; padding-top: .9rem;
   border-top: 2px solid {INK}; }}
+.te-section h3 {{ font-size: 1.05rem; line-height: 1.3; font-weight: 650; margin: 1.4rem 0 .4rem; }}
 .te-section h1 .te-kind {{ display: block; margin-top: .3rem; font-size: 1rem; font-weight: 400; color: {QUIET}; }}
 .te-section p, .te-section ul, .te-section dl {{ max-width: 42rem; margin: 0 0 .9rem; }}
 .te-section ul {{ padding-left: 1.2rem; }}
@@ -31,6 +38,10 @@ CSS = f"""
 .te-section .te-warning {{ color: {ALERT_INK}; background: {ALERT_PAPER}; border-left: 4px solid {ALERT_RULE};
   padding: .6rem .9rem; margin: 0 0 1.1rem; max-width: 42rem; box-sizing: border-box; }}
 .te-section .te-warning p, .te-section .te-warning ul {{ margin: 0; }}
+.te-section .te-light {{ padding-left: .8rem; border-left: 4px solid {QUIET}; }}
+.te-section .te-light strong {{ padding: .05rem .5rem; margin-right: .3rem; color: {PAPER}; background: {QUIET};
+  font-weight: 600; font-size: .9em; border-radius: .2rem; print-color-adjust: exact; }}
+{_LIGHT_RULES}
 .te-section dl {{ display: grid; grid-template-columns: minmax(8rem, 13rem) 1fr; gap: .45rem 1.2rem; }}
 .te-section dt {{ font-weight: 600; }}
 .te-section dd {{ margin: 0; overflow-wrap: anywhere; }}
@@ -53,7 +64,7 @@ CSS = f"""
 .te-section .te-scroll tr > :first-child {{ text-align: left; padding-left: 0; white-space: normal; min-width: 13rem;
   max-width: 24rem; position: sticky; left: 0; background: {PAPER}; }}
 .te-section .te-scroll tr > :last-child:not(:first-child) {{ padding-right: 0; }}
-.te-section .te-scroll td.gt_left {{ text-align: left; white-space: normal; min-width: 9rem; }}
+.te-section .te-scroll td.gt_left {{ text-align: left; white-space: normal; min-width: 11rem; }}
 .te-section .te-scroll th.gt_col_heading.gt_left {{ text-align: left; }}
 .te-section .te-scroll .gt_group_heading_row > * {{ font-weight: 600; padding-top: .8rem; max-width: none; }}
 .te-section .te-scroll tbody tr + tr.gt_group_heading_row > * {{ border-top: 1px solid {INK}; }}
@@ -78,7 +89,7 @@ CSS = f"""
 }}
 @media print {{
   .te-section {{ max-width: none; font-size: 10pt; }}
-  .te-section h1, .te-section h2, .te-section .te-caption {{ break-after: avoid; }}
+  .te-section h1, .te-section h2, .te-section h3, .te-section .te-caption {{ break-after: avoid; }}
   .te-section .te-figure, .te-section tr, .te-section .te-warning {{ break-inside: avoid; }}
   .te-section .te-lead {{ font-size: 11pt; }}
   .te-section .te-note, .te-section .te-notes, .te-section figcaption {{ font-size: 8.5pt; }}
@@ -86,7 +97,7 @@ CSS = f"""
   .te-section .te-scroll table {{ font-size: 8.5pt; }}
   .te-section .te-scroll tr > :first-child {{ position: static; }}
   .te-section .te-scroll thead {{ display: table-header-group; }}
-  .te-section .te-figure {{ max-width: 15cm; }}
+  .te-section .te-figure {{ max-width: 12cm; }}
   .te-section .te-warning {{ background: {PAPER}; border: 1px solid {ALERT_RULE}; border-left-width: 4px; }}
 }}
 """

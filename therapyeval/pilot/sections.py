@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from therapyeval.display import cells, result_figures, result_tables, sentences
+from therapyeval.display import bundles, cells, result_figures, result_tables, sentences
 from therapyeval.display.blocks import Block, Bullets, Facts, Paragraph, Section, Warnings
-from therapyeval.display.cells import records, text_of
+from therapyeval.display.cells import text_of
 from therapyeval.display.definitions import definition_blocks
 from therapyeval.display.labels import NOT_VERIFIED, Labels, parts, plain
 from therapyeval.display.tables import Cell, Row, Table
@@ -48,11 +48,7 @@ class Study:
 
     def result(self, section: str, table: str) -> Result | None:
         """A table with rows, or None."""
-        try:
-            found = self.bundle.get(section, table)
-        except KeyError:
-            return None
-        return found if len(found.frame) else None
+        return bundles.find(self.bundle, section, table)
 
     @property
     def allocated(self) -> dict[str, str]:
@@ -82,10 +78,10 @@ def _summary(study: Study) -> Section:
     kind = sentences.design_line(str(study.design.get("kind") or ""), study.randomized, title)
     note = str(study.part("dataset").get("note") or "")
     is_invented = "synthetic" in note.lower()
-    above = (study.part("policy").get("banner"), note if is_invented else "", *_failed_gates(study))
+    above = (study.part("policy").get("banner"), note if is_invented else "", *bundles.failed_gates(study.record))
     alarms = [str(text) for text in above if text]
     lead = [_who(study), *_effects(study), _responders(study)]
-    rest = [_missing(study), _withheld(study)] if any(lead) else []
+    rest = [_missing(study), bundles.withheld_line(study.bundle)] if any(lead) else []
     if not study.randomized and study.design:
         rest.append(sentences.not_randomized(str(study.design.get("kind") or "")))
     blocks: list[Block] = [Warnings(tuple(alarms))] if alarms else []
@@ -168,12 +164,6 @@ def _missing(study: Study) -> str:
             for arm in result_tables.arm_codes(result, study.labels)}
     texts = {study.labels.arm(arm): cells.count(row, "n_missing") for arm, row in rows.items() if row is not None}
     return sentences.missing_scores(study.labels.short(code), texts) if texts else ""
-
-
-def _withheld(study: Study) -> str:
-    policy = study.part("policy")
-    n = sum(cells.is_withheld(row) for named in study.bundle.tables for row in records(named.result))
-    return sentences.withheld(n, str(policy.get("name") or "of this report"), policy.get("threshold"))
 
 
 def _design(study: Study) -> Section:
@@ -260,7 +250,7 @@ def _limits(study: Study) -> Section:
     said = [str(text) for text in study.record.get("limits") or ()]
     if study.design and not study.randomized and not any("random" in text.lower() for text in said):
         said.insert(0, sentences.not_randomized(str(study.design.get("kind") or "")))
-    said += _failed_gates(study)
+    said += bundles.failed_gates(study.record)
     blocks: list[Block] = [Warnings(tuple(said))] if said else []
     return _section("limits", "Limits of this study", blocks, "limits of this study")
 
@@ -270,14 +260,8 @@ def _definitions(study: Study) -> Section:
     return _section("definitions", "Definitions", blocks, "definitions")
 
 
-def _failed_gates(study: Study) -> list[str]:
-    """Checks that this report did not pass, in words."""
-    return [f"Not passed: {', '.join(str(gate[key]) for key in ('name', 'note') if gate.get(key))}."
-            for gate in study.record.get("gates") or () if not gate.get("passed", True)]
-
-
 def _section(name: str, title: str, blocks: list[Block], what: str) -> Section:
-    return Section(name, title, tuple(blocks) or (Paragraph(sentences.no_data(what)),))
+    return bundles.section(name, title, blocks, sentences.no_data(what))
 
 
 def _said(item: object) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from therapyeval.benchmark.control_chart import ControlChart
 from therapyeval.display import bundles
 from therapyeval.display.cells import count, first
-from therapyeval.display.change_tables import Line, Spans
+from therapyeval.display.change_tables import Spans
 from therapyeval.display.labels import Labels
 from therapyeval.display.variation import Reading, read_chart
 from therapyeval.formatting import listed
@@ -44,7 +44,7 @@ class Material:
         """Head of a column -> the table of that span, for those that the review has."""
         heads = {when: f"{NAMES_OF_SPANS.get(when, when)}: {label}" for when, label in self.labels_of_spans.items()}
         found = {head: self.result(section, f"{table} {when}") for when, head in heads.items()
-                 if when != YEAR_AGO or f"{table} {when}" in self.bundle.section(section)}
+                 if f"{table} {when}" in self.bundle.section(section)}
         return {head: result for head, result in found.items()} if any(found.values()) else {}
 
     @property
@@ -86,6 +86,12 @@ class Material:
         """Whom a table is about: which units, when, where."""
         return f"{units} in {period or self.period}; {self.where}."
 
+    @property
+    def thresholds(self) -> str:
+        """What the pooled responders were judged by."""
+        return ("Threshold: the MCID of each patient's primary measure; values, sources and confidence are under "
+                f"Definitions.{self.labels.unverified()}")
+
     def readings(self) -> dict[str, Reading]:
         """Metric -> its chart, in the order of the review."""
         return {metric: read_chart(chart, self.labels.metric(metric)) for metric, chart in self.charts.items()}
@@ -93,11 +99,6 @@ class Material:
     def reading(self, metric: str) -> Reading | None:
         chart = self.charts.get(metric)
         return None if chart is None else read_chart(chart, self.labels.metric(metric))
-
-    def n_of(self, section: str, table: str, line: Line) -> str:
-        """n of one number, for a caption."""
-        row = line.row(self.result(section, table))
-        return f"n {count(row)}" if row is not None else ""
 
     def volume(self, kind: str) -> str:
         """How many there were in the period, as text."""

@@ -9,7 +9,7 @@ from therapyeval.display import bundles, cells, chart_figures, measure_tables, r
 from therapyeval.display.blocks import Block, Paragraph, Section, Warnings
 from therapyeval.display.cells import Record, records
 from therapyeval.display.change_tables import (
-    Line,
+    Lookup,
     change_table,
     exclusion_table,
     group_codes,
@@ -28,14 +28,21 @@ from therapyeval.formatting import is_missing, listed
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Bundle, Result
 from therapyeval.review.material import FILTER_WORDS, Material
 from therapyeval.review.quarterly import NOW
-from therapyeval.review.summary import AMBER_FROM, GREEN_FROM, UNCONTROLLED, below_of, light_of, summary, target_text
+from therapyeval.review.summary import (
+    AMBER_FROM,
+    GREEN_FROM,
+    UNCONTROLLED,
+    below_of,
+    light_of,
+    provisional_words,
+    summary,
+    target_text,
+)
 
 NAMES = ("summary", "cover", "quality", "served", "attendance", "effectiveness", "efficiency", "discharge",
          "definitions")
 POOLED = "each patient's primary measure"
-THRESHOLDS = ("Threshold: the MCID of each patient's primary measure; values, sources and confidence are under "
-              "Definitions.")
-NOT_RECORDED = "not recorded"
+NOT_RECORDED, BY_MEASURE = "not recorded", "Both scores, by measure"
 BARS = ((AMBER_FROM, "60%"), (GREEN_FROM, "75%"))
 
 
@@ -56,7 +63,7 @@ def _cover(material: Material) -> Section:
     """Parameters and provenance: can this be reproduced?"""
     about, dataset, policy = material.about, material.part("dataset"), material.part("policy")
     if not about:
-        return _section("cover", "What this review covers", [], "parameters")
+        return _section("cover", "What this review covers", [], "its parameters")
     spans = dict(about.get("spans") or {})
     versions = material.bundle.tables[0].result.source.versions if material.bundle.tables else {}
     targets = [f"{material.labels.metric(metric)}: {target_text(float(item['value']), metric, material.labels)} "
@@ -67,15 +74,16 @@ def _cover(material: Material) -> Section:
              *_asked(material), ("Targets", "; ".join(targets) or "none given"),
              ("Data", dataset.get("name")), ("Data cut", dataset.get("data_cut")),
              ("State", "final" if material.is_final else "provisional"),
-             ("Fingerprint of the data (SHA-256)", dataset.get("fingerprint")),
+             ("Fingerprint of the data", dataset.get("fingerprint") and
+              f"{str(dataset['fingerprint'])[:16]} (start of the SHA-256 of what was read; all of it is in run.json)"),
              ("Checks", "; ".join(f"{gate.get('name')}: {gate.get('note') or gate.get('passed')}"
                                   for gate in material.record.get("gates") or ())),
              ("Privacy policy", ": ".join(str(policy[key]) for key in ("name", "reason") if policy.get(key))),
              ("Software", ", ".join(f"{name} {version}" for name, version in versions.items()))]
     rows = tuple(Row(term, (Cell(str(text)),)) for term, text in facts if text)
-    table = Table("cover", "Parameters, data and policy of this review.", "", ("Value",), rows, "What", words=(0,))
+    table = Table("parameters", "Parameters, data and policy of this review.", "", ("Value",), rows, "What", words=(0,))
     notes = [Paragraph(str(text), "note") for text in material.record.get("notes") or ()]
-    return _section("cover", "What this review covers", [*_provisional(material), table, *notes], "parameters")
+    return _section("cover", "What this review covers", [*_provisional(material), table, *notes], "its parameters")
 
 
 def _asked(material: Material) -> list[tuple[str, str]]:
@@ -104,7 +112,7 @@ def _quality(material: Material) -> Section:
     now = material.result("summary", f"headlines {NOW}")
     metrics = list(dict.fromkeys(now.exclusions["metric"])) if now is not None else []
     table = exclusion_table(now, metrics, material.labels, material.whom("Units"))
-    return _section("quality", "Data quality", [*blocks, *([table] if table else [])], "data quality")
+    return _section("quality", "Data quality", [*blocks, *([table] if table else [])], "scores or exclusions")
 
 
 def _completion_groups(material: Material) -> dict[str, list[tuple[str, Record]]]:
@@ -113,12 +121,12 @@ def _completion_groups(material: Material) -> dict[str, list[tuple[str, Record]]
     for by, word in FILTER_WORDS.items():
         result = material.result("quality", f"completion by {by}")
         if result is not None:
-            found[f"By {word}, {material.period}"] = [
+            found[f"Both scores, by {word}, {material.period}"] = [
                 (group, chart_figures.first_row(result, group, statistic="proportion"))
                 for group in group_codes(result)]
     result = material.result("quality", "completion by measure")
     if result is not None:
-        found[f"By measure, {material.rolling}"] = [
+        found[f"{BY_MEASURE}, {material.rolling}"] = [
             (material.labels.short(parts(row["metric"])[1]), row) for row in records(result, statistic="proportion")]
     return found
 
@@ -128,7 +136,7 @@ def _completion_figures(material: Material, groups: Mapping[str, list[tuple[str,
     about = "Share of eligible episodes with both scores and 95% intervals; dashed: 60 and 75%. Episodes discharged in"
     figures = []
     for is_measure in (False, True):
-        chosen = {heading: rows for heading, rows in groups.items() if heading.startswith("By measure") == is_measure}
+        chosen = {heading: rows for heading, rows in groups.items() if heading.startswith(BY_MEASURE) == is_measure}
         when = material.rolling if is_measure else material.period
         counted = chart_figures.n_range([row for rows in chosen.values() for _, row in rows])
         figures.append(chart_figures.shares_figure(
@@ -157,7 +165,7 @@ def _served(material: Material) -> Section:
         monthly, material.months, f"Referrals, evaluations, discharges and attended visits by month, "
                                   f"{material.history}; {material.where}.")
     if kinds:
-        lines = [Line(kind, kind[:1].upper() + kind[1:], statistic="count") for kind in kinds]
+        lines = [Lookup(kind, kind[:1].upper() + kind[1:], statistic="count") for kind in kinds]
         notes = ("Referrals by the day received, evaluations by the start of care, discharges by its end, visits by "
                  "their day.",)
         blocks = [change_table("volumes", "How many.", material.everywhere, spans, lines, notes=notes, stub="Count"),
@@ -165,7 +173,7 @@ def _served(material: Material) -> Section:
     blocks += _levels(material, "served", "mix", "Case mix, now and in the same period a year ago.",
                       "Patients of discharged episodes", "case mix")
     blocks += _run(material, "days_to_eval", "Referrals by the month received; those still waiting are censored.")
-    return _section("served", "Who was served", blocks, "volumes and case mix")
+    return _section("served", "Who was served", blocks, "volumes or case mix")
 
 
 def _attendance(material: Material) -> Section:
@@ -190,7 +198,7 @@ def _no_shows_by_group(material: Material) -> list[Block]:
         rows = {group: chart_figures.first_row(result, group, statistic="ratio") for group in group_codes(result)}
         loose = rows.pop(NOT_RECORDED, None)
         if rows:
-            groups[f"By {word}"] = [(group, row, None) for group, row in rows.items()]
+            groups[f"No-shows by {word}"] = [(group, row, None) for group, row in rows.items()]
         if loose is not None:
             apart.append(f"Not drawn: appointments without a {word}, such as missed first evaluations that belong to "
                          f"no episode: {cells.share(loose)}, n {cells.count(loose)}.")
@@ -212,15 +220,15 @@ def _effectiveness(material: Material) -> Section:
     blocks.append(Paragraph(UNCONTROLLED))
     if spans:
         what = f"Improved by at least one MCID of {POOLED}"
-        lines = [Line("mcid_rate", what, "of everybody eligible, missing counted as not achieved", "proportion",
+        lines = [Lookup("mcid_rate", what, "of everybody eligible, missing counted as not achieved", "proportion",
                       MISSING_NOT_ACHIEVED),
-                 Line("mcid_rate", what, "of those with both scores", "proportion", COMPLETE_CASE),
-                 Line("paired_completion", material.labels.metric("paired_completion"), below_of("paired_completion"),
+                 Lookup("mcid_rate", what, "of those with both scores", "proportion", COMPLETE_CASE),
+                 Lookup("paired_completion", material.labels.metric("paired_completion"), below_of("paired_completion"),
                       "proportion")]
         blocks.append(change_table("pooled", "Responders, pooled over instruments.",
                                    material.whom("Discharged episodes", "each span"), spans, lines,
                                    notes=(material.labels.thresholds(),)))
-    blocks += _run(material, "mcid_rate", f"Episodes by the month in which they ended. {THRESHOLDS}")
+    blocks += _run(material, "mcid_rate", f"Episodes by the month in which they ended. {material.thresholds}")
     blocks += _responders_by_group(material) + _measures(material)
     return _section("effectiveness", "Effectiveness", blocks, "outcomes")
 
@@ -230,7 +238,7 @@ def _responders_by_group(material: Material) -> list[Block]:
     for by, word in FILTER_WORDS.items():
         result = material.result("effectiveness", f"responders by {by}")
         if result is not None:
-            groups[f"By {word}"] = [(group, *(chart_figures.first_row(
+            groups[f"Responders by {word}"] = [(group, *(chart_figures.first_row(
                 result, group, metric="mcid_rate", statistic="proportion", estimand=rule)
                 for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE))) for group in group_codes(result)]
     if not groups:
@@ -238,7 +246,7 @@ def _responders_by_group(material: Material) -> list[Block]:
     counted = chart_figures.n_range([row for rows in groups.values() for _, row, _ in rows])
     about = (f"Improved by at least one MCID of {POOLED}, with 95% intervals; discharged episodes, {material.period}, "
              f"{material.where}. Filled: of everybody eligible, missing counted as not achieved. Hollow: only those "
-             f"with both scores. {THRESHOLDS} Sites treat different patients; the rates are not adjusted. "
+             f"with both scores. {material.thresholds} Sites treat different patients; the rates are not adjusted. "
              f"Eligible: {counted}.")
     figure = chart_figures.shares_figure(groups, "responders", about, what=f"Responders, MCID of {POOLED}")
     return [figure or Paragraph("No figure by site or discipline: every share is withheld.")]
@@ -258,7 +266,8 @@ def _measures(material: Material) -> list[Block]:
              f"{material.rolling}, {material.where}. Filled: of everybody eligible, missing counted as not achieved. "
              f"Hollow: only those with both scores. Sources and confidence of the MCIDs are under Definitions. "
              f"Eligible: {chart_figures.n_range([row for _, row, _ in items])}.")
-    figure = chart_figures.shares_figure({"": items}, "responders", about, what="Responders by measure")
+    figure = chart_figures.shares_figure({"Responders by measure, with its MCID": items}, "responders", about,
+                                         what="Responders by measure")
     table = measure_tables.measure_table(scores, rates, completion, material.labels,
                                          material.whom("Discharged episodes", material.rolling), AMBER_FROM)
     return [*([figure] if figure else []), table]
@@ -269,10 +278,10 @@ def _efficiency(material: Material) -> Section:
     spans, blocks = material.spans("efficiency", "effort"), []
     if spans:
         lines = [headline("visits_per_episode", material.labels, "of discharged episodes, mean"),
-                 Line("visits_per_episode", material.labels.metric("visits_per_episode"), "median", "median"),
-                 Line("visits_per_episode", material.labels.metric("visits_per_episode"), "90th percentile", "p90"),
+                 Lookup("visits_per_episode", material.labels.metric("visits_per_episode"), "median", "median"),
+                 Lookup("visits_per_episode", material.labels.metric("visits_per_episode"), "90th percentile", "p90"),
                  headline("episode_days", material.labels, "of discharged episodes, median"),
-                 Line("episode_days", material.labels.metric("episode_days"), "90th percentile", "p90"),
+                 Lookup("episode_days", material.labels.metric("episode_days"), "90th percentile", "p90"),
                  headline("visits_per_week", material.labels, "mean; episodes with two visits or more")]
         shown = [lines[0], lines[3], lines[5]]
         counted = chart_figures.n_range([lines[0].row(result) for result in spans.values()], "n", "span")
@@ -353,13 +362,12 @@ def _run(material: Material, metric: str, about: str) -> list[Block]:
 
 def _provisional(material: Material, early: bool = False) -> Sequence[Block]:
     """The warning of a provisional review; `early` asks for it only before outcomes may lead."""
-    from therapyeval.review.summary import provisional_words
     words = provisional_words(material)
     return [Warnings((words,))] if words and (material.outcomes_are_early or not early) else []
 
 
 def _section(name: str, title: str, blocks: Sequence[Block], what: str) -> Section:
-    return bundles.section(name, title, blocks, f"No data on the {what} are available for this review.")
+    return bundles.section(name, title, blocks, f"This review has no data on {what}.")
 
 
 _RENDERERS = {"summary": summary, "cover": _cover, "quality": _quality, "served": _served, "attendance": _attendance,

@@ -7,11 +7,11 @@ from datetime import date
 
 from therapyeval.display import bundles, cells
 from therapyeval.display.blocks import Block, Bullets, Heading, Light, Paragraph, Section, Warnings
-from therapyeval.display.change_tables import Line, change_table, headline
+from therapyeval.display.change_tables import Lookup, change_table, headline
 from therapyeval.display.labels import Labels, parts
 from therapyeval.display.tables import Cell, Row, Table
 from therapyeval.display.variation import chart_words, findings
-from therapyeval.formatting import NOTHING, WITHHELD, is_missing, listed
+from therapyeval.formatting import NOTHING, WITHHELD, is_missing, listed, plural
 from therapyeval.metrics import get, names
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED
 from therapyeval.review.material import OUTCOMES_AFTER_DAYS, Material
@@ -32,18 +32,18 @@ def summary(material: Material) -> Section:
     blocks: list[Block] = [Warnings(tuple(alarms))] if alarms else []
     table = headline_table(material)
     if table is None:
-        return Section("summary", material.bundle.title, (*blocks, Paragraph(
-            "No data on the headline indicators are available for this review.", "lead")), _state(material), top=True)
+        nothing = Paragraph("This review has no data on its headline indicators.", "lead")
+        return Section("summary", material.bundle.title, (*blocks, nothing), _state(material), top=True)
     blocks += [Paragraph(text, "lead") for text in [_served(material)] if text]
     blocks += [completion_light(material)]
-    blocks += [Heading("Findings"), Bullets(tuple(_findings(material)))]
+    found = _findings(material)
+    blocks += [Heading("Findings"), Bullets(tuple(found))] if found else []
     decisions = _decisions(material)
     blocks += [Heading("Decisions requested"), Bullets(tuple(decisions)) if decisions else Paragraph(
-        "None follow from the monthly charts and the improvement log.")]
+        "None follow from the monthly charts" + (" and the improvement log." if material.record.get("actions") else "; "
+        "no improvement log was given (parameter actions), so what was done since the last review is not known here."))]
     blocks.append(table)
-    blocks += [log_table(material)] if material.record.get("actions") else [Paragraph(
-        "No improvement log was given (parameter actions): what was done since the last review is not known here.",
-        "note")]
+    blocks += [log_table(material)] if material.record.get("actions") else []
     notes = [bundles.withheld_line(material.bundle), *map(str, material.record.get("notes") or ()), UNCONTROLLED]
     blocks += [Paragraph(" ".join(notes), "note")]
     return Section("summary", material.bundle.title, tuple(blocks), _state(material), top=True)
@@ -104,19 +104,24 @@ def headline_table(material: Material) -> Table | None:
     lines = [headline(metric, material.labels, below_of(metric)) for metric in metrics]
     readings, targets = material.readings(), material.part("targets")
 
-    def chart(line: Line) -> Cell:
+    def chart(line: Lookup) -> Cell:
         if line.metric not in readings:
-            return Cell(NOTHING, note="not charted: neither direction is better" if _no_side(line.metric) else "")
+            return Cell(NOTHING, note="not charted by month in this review")
         return Cell(*chart_words(readings[line.metric], material.months))
 
     extra = {"Target": lambda line: _target(targets.get(line.metric), line.metric)} if targets else {}
     if material.outcomes_are_early:
         lines = [line for line in lines if line.metric not in OUTCOMES]
-    level = f"{100 * first_of.conf_level:g}% interval and n below each number."
-    notes = [f"{level} A change between two columns is no finding by itself: the monthly chart says whether the "
-             "process changed.", material.labels.thresholds() if "mcid_rate" in metrics else "",
-             f"Not shown: {listed([material.labels.metric(m) for m in OUTCOMES if m in metrics])}; {EARLY}."
-             if material.outcomes_are_early else ""]
+    notes = [f"{100 * first_of.conf_level:g}% interval and n below each number. A change between two columns is no "
+             "finding by itself: the monthly chart says whether the process changed."]
+    if readings:
+        notes.append(f"{plural(len(readings), 'chart')} with four rules each: an occasional signal is expected by "
+                     "chance.")
+    if material.outcomes_are_early:
+        hidden = listed([material.labels.metric(metric) for metric in metrics if metric in OUTCOMES])
+        notes.append(f"Not shown: {hidden}; {EARLY}.")
+    elif "mcid_rate" in metrics:
+        notes.append(material.thresholds)
     return change_table("headlines", "Headline indicators.", material.everywhere, spans, lines, notes=notes,
                         extra={**extra, "What the months say": chart})
 
@@ -147,11 +152,6 @@ def _target(target: Mapping | None, metric: str) -> Cell:
     return Cell(target_text(float(target["value"]), metric, Labels()), note=f"target: {target['origin']}")
 
 
-def _no_side(metric: str) -> bool:
-    name = parts(metric)[0]
-    return name in names() and get(name).better == "neither"
-
-
 def _state(material: Material) -> str:
     state = "final" if material.is_final else "provisional"
     return f"{state}; {material.where}" if material.about else ""
@@ -167,7 +167,9 @@ def _served(material: Material) -> str:
 
 
 def _findings(material: Material) -> list[str]:
-    special, rest = findings(material.readings(), material.months)
+    readings = {metric: reading for metric, reading in material.readings().items()
+                if metric not in OUTCOMES or not material.outcomes_are_early}
+    special, rest = findings(readings, material.months)
     outcome = _responders(material)
     ordered = [*special, *filter(None, [outcome]), *rest]
     if len(ordered) > MOST_FINDINGS:
@@ -179,7 +181,7 @@ def _findings(material: Material) -> list[str]:
 def _responders(material: Material) -> str:
     """Responders of everybody eligible, then of those with both scores."""
     result = material.result("summary", f"headlines {NOW}")
-    main, complete = (Line("mcid_rate", "", "", "proportion", rule).row(result)
+    main, complete = (Lookup("mcid_rate", "", "", "proportion", rule).row(result)
                       for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE))
     if main is None or material.outcomes_are_early:
         return ""
@@ -224,12 +226,12 @@ def _is_before(day: str, cut: str) -> bool:
 
 def log_table(material: Material) -> Table:
     """The improvement log as it was written."""
-    rows = tuple(Row(str(action.get("action_id") or NOTHING), tuple(Cell(text) for text in (
-        str(action.get("text") or ""), _indicator(action, material.labels), str(action.get("owner_role") or ""),
-        str(action.get("due") or NOTHING), str(action.get("status") or NOTHING))))
-        for action in material.record.get("actions") or ())
+    rows = tuple(Row(str(action.get("text") or NOTHING), (
+        Cell(_indicator(action, material.labels)), Cell(str(action.get("owner_role") or NOTHING)),
+        Cell(str(action.get("due") or NOTHING)), Cell(str(action.get("status") or NOTHING))),
+        below=str(action.get("action_id") or "")) for action in material.record.get("actions") or ())
     return Table("actions", "Improvement log.", "As written by those who keep it.",
-                 ("What", "Indicator", "Owner", "Due", "Status"), rows, "Action", words=(0, 1, 2, 3, 4))
+                 ("Indicator", "Owner", "Due", "Status"), rows, "Action", words=(0, 1))
 
 
 def _indicator(action: Mapping, labels: Labels) -> str:
