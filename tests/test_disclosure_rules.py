@@ -354,3 +354,22 @@ def test_a_ledger_and_an_unknown_policy_are_refused():
 def test_nothing_to_release():
     assert release([], "cms_11") == []
     assert len(release([Result(make_frame([]), "empty", Source("f"))], "cms_11")[0].frame) == 0
+
+
+def test_a_reason_is_one_count_whichever_metric_leaves_it_out():
+    # Of 2,163 discharged: 8 deceased, 93 evaluation only, 25 transferred; the second metric also leaves out 24 and 240.
+    def result(metric, n, reasons):
+        frame = make_frame([{"metric": metric, "statistic": "proportion", "estimand": "complete_case", "estimate": 0.5,
+                             "numerator": n // 2, "denominator": n, "n": n, "n_missing": 0,
+                             "n_excluded": sum(reasons.values()), "n_people": n}])
+        left_out = pd.DataFrame({"metric": metric, "reason": list(reasons), "n": list(reasons.values()),
+                                 "n_people": list(reasons.values())})
+        return Result(frame, metric, Source("f", "episodes", period="2026Q2"), exclusions=left_out)
+    shared = {"deceased": 8, "evaluation_only": 93, "transferred": 25}
+    released = release([result("goals_met_rate", 2037, shared),
+                        result("paired_completion", 1773, {**shared, "hospitalized": 24, "few": 240})], "cms_11")
+    shown = set()
+    for part in released:
+        known = part.exclusions[part.exclusions["n"].notna()]
+        shown |= set(known["reason"])
+    assert len(set(shared) - shown) >= 2, "with two of the three known anywhere, the deceased follow"

@@ -237,7 +237,7 @@ def test_notebooks_are_thin(path):
         imported = {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
                     for name in node.names}
         assert imported <= {"therapyeval"}
-        assert len(tree.body) <= 6
+        assert len(tree.body) <= 6 or "parameters" in cell["metadata"].get("tags", ())
 
 
 @pytest.mark.parametrize("name", parameters.templates())

@@ -146,3 +146,9 @@ def test_targets_and_actions_are_the_sites_own_files(dataset, tmp_path):
     targets.write_text("version: 1\ntargets:\n  - {metric: no_show_rate, value: 0.08}\n", encoding="utf-8")
     with pytest.raises(DataError, match="line 3: an entry of targets needs `origin`"):
         te.quarterly_review(dataset, "2026Q2", targets=targets)
+
+
+def test_volumes_before_the_data_begin_are_missing_not_zero(dataset):
+    review = te.quarterly_review(dataset, "2024Q3", site_id="east")
+    rows = review.bundle.get("served", "volumes year_ago").frame.set_index("metric")
+    assert rows.loc["discharges", "note"] == "before the data begin" and pd.isna(rows.loc["discharges", "estimate"])

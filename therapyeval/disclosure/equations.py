@@ -108,7 +108,7 @@ def _entries(rows: pd.DataFrame, policy: Policy) -> pd.DataFrame:
         ("denominator", "row", of_units, units, rows["denominator"], none),
         ("denominator", "row", share & ~of_units, "denominator" + level, rows["denominator"], none),
         ("count", "row", count, units, rows["numerator"], few["numerator"]),
-        ("reason", "row", reason, "reason" + level, rows["numerator"], few_people),
+        ("reason", "row", reason, "numerator|reason|" + rows["level"], rows["numerator"], few_people),
         ("n", "n", ~reason, units, rows["n"], few_people),
         ("n_missing", "n_missing", ~reason, "missing" + metric, rows["n_missing"], few["n_missing"]),
         ("n_excluded", "n_excluded", ~reason, "excluded" + metric, rows["n_excluded"], few["n_excluded"]),

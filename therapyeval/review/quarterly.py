@@ -22,7 +22,7 @@ from therapyeval.review import plans, volumes
 
 HEADLINES = ("paired_completion", "mcid_rate", "goals_met_rate", "visits_per_episode", "no_show_rate",
              "arrival_rate", "days_to_eval")
-CHARTED = ("paired_completion", "mcid_rate", "goals_met_rate", "no_show_rate", "arrival_rate", "days_to_eval")
+CHARTED = HEADLINES
 ATTENDANCE = ("no_show_rate", "no_show_share", "arrival_rate")
 EFFORT = ("visits_per_episode", "episode_days", "visits_per_week")
 DISCHARGE = ("discharge_rate", "goals_met_rate")

@@ -40,7 +40,10 @@ def _dated(cohort: Cohort, name: str, period: Period, every: str | None) -> tupl
     labels = label_dates(inside[column], every) if every else pd.Series("", index=inside.index)
     counted = inside.groupby(labels.to_numpy())["patient"].agg(n="size", people="nunique")
     counted = counted if every or len(counted) else pd.DataFrame({"n": [0], "people": [0]}, index=[""])
-    return _rows(name, population, counted.index, counted["n"], counted["people"])
+    rows, people = _rows(name, population, counted.index, counted["n"], counted["people"])
+    if not frame[column].min() <= pd.Timestamp(period.end):
+        rows = rows.assign(estimate=np.nan, numerator=pd.NA, note="before the data begin")
+    return rows, people
 
 
 def _visits(cohort: Cohort, period: Period, every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
