@@ -22,6 +22,7 @@ _HOMES = {
     "read_protocol": "pilot.protocol",
     "evaluate_pilot": "pilot.evaluation",
     "run_report": "reports.run",
+    "explore": "explorer.views",
 }
 _MODULES = ("measures", "metrics", "stats")
 

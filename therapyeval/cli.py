@@ -117,6 +117,14 @@ def run_report(args: argparse.Namespace) -> tuple[str, int]:
     return f"Report: {run.folder / 'report.html'}", run.exit_code
 
 
+def run_explore(args: argparse.Namespace) -> str:
+    """Open the explorer as an app on this computer only (needs the extra `app`)."""
+    from therapyeval.explorer.app import open_app
+    open_app(args.data, mapping=args.mapping, policy=args.policy, data_cut=args.data_cut, port=args.port,
+             browser=not args.no_browser)
+    return ""
+
+
 def _read(args: argparse.Namespace) -> Dataset:
     return te.read_dataset(args.data, mapping=args.mapping, data_cut=args.data_cut)
 
@@ -185,6 +193,12 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("folder", metavar="DIR", help="where to write it")
     sample.add_argument("--name", default="harbor_rehab", help="which one (default harbor_rehab, synthetic)")
 
+    _add_questions(commands)
+    _add_reports(commands)
+    return parser
+
+
+def _add_questions(commands: argparse._SubParsersAction) -> None:
     summarize = _command(commands, "summarize", run_summarize)
     _data(summarize)
     summarize.add_argument("metrics", nargs="+", metavar="METRIC", help="such as mcid_rate:lefs or no_show_rate")
@@ -202,13 +216,19 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--variance", choices=("HC3", "HC2", "classical", "CR2"), default="HC3")
     _question(compare)
 
+
+def _add_reports(commands: argparse._SubParsersAction) -> None:
+    explore = _command(commands, "explore", run_explore)
+    _data(explore)
+    explore.add_argument("--port", type=int, default=0, metavar="N", help="port on this computer (default: a free one)")
+    explore.add_argument("--no-browser", action="store_true", help="only print the address")
+
     report = _command(commands, "report", run_report)
     report.add_argument("template", metavar="TEMPLATE", help="such as pilot_study")
     _data(report, option=True)
     report.add_argument("--out", required=True, metavar="DIR", help="folder for the run")
     report.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE")
     report.add_argument("-f", dest="file", metavar="PARAMS.yml", help="parameters from a file")
-    return parser
 
 
 def _command(commands: argparse._SubParsersAction, name: str,
