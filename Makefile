@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help report test bench lint install clean bundle study-review
+.PHONY: help report test bench lint install clean bundle notebooks study-review
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ bench: $(VENV)/tested ## Measure speed against named peers
 
 bundle: $(VENV)/tested ## Make the offline bundle for Windows and Linux in dist (a minute or two, 1 GB of disk)
 	$(RUN) -m bundle
+
+notebooks: $(VENV)/tested ## Run the notebooks, keep the one checked output, empty the rest
+	PYTHONPATH=. $(RUN) tests/test_notebooks.py
 
 install: $(VENV)/installed ## Create .venv and install what users need
 

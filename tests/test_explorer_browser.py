@@ -40,7 +40,7 @@ class Tab:
     """One page of Chromium, driven through its debugging port; keeps every request and console error."""
 
     def __init__(self, folder: Path) -> None:
-        websocket = pytest.importorskip("websocket", reason="websocket-client comes with selenium")
+        websocket = pytest.importorskip("websocket", reason="websocket-client comes with jupyter-server")
         self.process = subprocess.Popen([CHROMIUM, *QUIET, f"--user-data-dir={folder}", "--remote-debugging-port=0",
                                          "--remote-allow-origins=*", "about:blank"],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -81,3 +81,25 @@ def nbval(workdir: Path, *folders: Path) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "-c", str(empty),
                            *map(str, folders)], capture_output=True, text=True, timeout=120, cwd=workdir,
                           env=dict(os.environ, PYTHONPATH=path))
+
+
+def renew(path: Path) -> None:
+    """Run a notebook; keep the output that nbval compares, empty the rest, and nothing else (`make notebooks`)."""
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, store_widget_state=False,
+                   resources={"metadata": {"path": str(path.parent)}}).execute()
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = {"tags": tags} if tags else {}
+        if cell.cell_type == "code" and not is_kept(cell):
+            cell.outputs, cell.execution_count = [], None
+    notebook.metadata = {name: notebook.metadata[name] for name in ("kernelspec", "language_info")}
+    notebook.metadata["language_info"] = {"name": "python"}
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    for found in NOTEBOOKS:
+        renew(found)

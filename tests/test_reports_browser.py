@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from test_reports import ROOT
 
+from therapyeval.cli import main
 from therapyeval.display import Cell, Paragraph, Row, Section, Table, Warnings
 from therapyeval.reports.gates import Gate
 from therapyeval.reports.publish import Page, to_html
@@ -88,6 +89,36 @@ def test_the_page_asks_for_nothing_and_the_console_stays_empty(page, tmp_path, r
     assert picture.stat().st_size > 30_000
     browse(tmp_path, page.as_uri(), f"--print-to-pdf={paper}")
     assert paper.read_bytes().startswith(b"%PDF")
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory) -> list[Path]:
+    """The quarterly review and the pilot report of harbor_rehab."""
+    out, harbor = tmp_path_factory.mktemp("reports"), ROOT / "data_samples" / "harbor_rehab"
+    plan = f"protocol={harbor / 'pilot.yml'}"
+    for words in (["quarterly_review", "-p", "period=2026Q2"], ["pilot_study", "-p", plan]):
+        assert main(["report", *words, "--data", str(harbor), "--out", str(out)]) == 0
+    return sorted(out.glob("*/report.html"))
+
+
+def test_both_reports_ask_for_nothing_fit_the_window_and_print(reports, tmp_path, requests):
+    port, asked = requests
+    assert len(reports) == 2
+    for report in reports:
+        _, console = browse(tmp_path, report.as_uri(), f"--screenshot={tmp_path / 'shot.png'}", proxy=port)
+        assert console == []
+        for width in (1280, 390):
+            frame = report.parent / f"frame-{width}.html"
+            frame.write_text(f"""<iframe src="report.html" style="width:{width}px;height:900px;border:0"></iframe>
+                <p></p>
+                <script>onload = () => {{ document.querySelector('p').textContent = 'width ' +
+                  document.querySelector('iframe').contentDocument.documentElement.scrollWidth }}</script>""")
+            printed, _ = browse(tmp_path, frame.as_uri(), "--dump-dom", "--window-size=1400,1000",
+                                "--virtual-time-budget=3000")
+            assert int(re.search(r"width (\d+)", printed)[1]) <= width
+        browse(tmp_path, report.as_uri(), f"--print-to-pdf={tmp_path / 'paper.pdf'}")
+        assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+    assert [line for line in asked if not any(host in line for host in BROWSERS_OWN)] == []
 
 
 def test_this_check_would_see_a_request_and_a_message(tmp_path, requests):

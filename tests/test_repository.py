@@ -32,7 +32,8 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ONLY_HOME = {
     "scipy.stats": {"stats"}, "statsmodels": {"stats"}, "matplotlib": {"display"}, "seaborn": {"display"},
-    "great_tables": {"display"}, "ipywidgets": {"explorer"}, "papermill": {"reports"}, "nbconvert": {"reports"},
+    "great_tables": {"display"}, "ipywidgets": {"explorer"},
+    "anywidget": {"explorer"}, "voila": {"explorer"}, "papermill": {"reports"}, "nbconvert": {"reports"},
     "ibis": {"data"}, "duckdb": {"data"},
 }
 CONDA_NAMES = {"duckdb": "python-duckdb", "ibis-framework": "ibis-framework-core", "matplotlib": "matplotlib-base",

@@ -8,6 +8,7 @@ from datetime import date
 from therapyeval.display import bundles, cells
 from therapyeval.display.blocks import Block, Bullets, Heading, Light, Paragraph, Section, Warnings
 from therapyeval.display.change_tables import Lookup, change_table, headline
+from therapyeval.display.chart_figures import run_figure
 from therapyeval.display.labels import Labels, parts
 from therapyeval.display.tables import Cell, Row, Table
 from therapyeval.display.variation import chart_words, findings
@@ -43,10 +44,20 @@ def summary(material: Material) -> Section:
         "None follow from the monthly charts" + (" and the improvement log." if material.record.get("actions") else "; "
         "no improvement log was given (parameter actions), so what was done since the last review is not known here."))]
     blocks.append(table)
+    blocks += _chart(material)
     blocks += [log_table(material)] if material.record.get("actions") else []
     notes = [bundles.withheld_line(material.bundle), *map(str, material.record.get("notes") or ()), UNCONTROLLED]
     blocks += [Paragraph(" ".join(notes), "note")]
     return Section("summary", material.bundle.title, tuple(blocks), _state(material), top=True)
+
+
+def _chart(material: Material) -> list[Block]:
+    """The month-by-month line of the first headline that may lead: responders, else no-shows."""
+    metric, units = (("no_show_rate", "Appointments by their month.") if material.outcomes_are_early else
+                     ("mcid_rate", "Episodes by the month in which they ended."))
+    reading = material.reading(metric)
+    figure = reading and run_figure(reading, material.months, f"{units} {material.history}, {material.where}.")
+    return [figure] if figure else []
 
 
 def above(material: Material) -> list[str]:
