@@ -122,6 +122,32 @@ def bar_plot(bars: Sequence[tuple[str, float | None, str]], axis: str) -> bytes:
         return to_svg(figure)
 
 
+def stretches(labels: Sequence[str], *, short: bool = False) -> list[str]:
+    """Months as words, three or more in a row as one stretch.
+
+    >>> stretches(["2025-11", "2025-12", "2026-01", "2026-03"])
+    ['November 2025 to January 2026', 'March 2026']
+    """
+    rows: list[list[str]] = []
+    for label in labels:
+        if rows and label == _next_month(rows[-1][-1]):
+            rows[-1].append(label)
+        else:
+            rows.append([label])
+    found = []
+    for row in rows:
+        words = [month_words(label, short=short) for label in row]
+        found += [f"{words[0]} to {words[-1]}"] if len(words) > 2 else words
+    return found
+
+
+def _next_month(label: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d{2}", label):
+        return ""
+    year, month = int(label[:4]), int(label[5:])
+    return f"{year + month // 12}-{month % 12 + 1:02d}"
+
+
 def month_words(label: str, *, short: bool = False) -> str:
     """A month as words; anything else stays as it is.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from therapyeval.benchmark.control_chart import MIN_POINTS, ControlChart
 from therapyeval.display.cells import Record, is_withheld, percent_digits, records
-from therapyeval.display.charts import Line, Point, month_words
+from therapyeval.display.charts import Line, Point, stretches
 from therapyeval.formatting import WITHHELD, is_missing, listed
 
 RULE_WORDS = {"outside_limit": "outside the limits", "shift": "part of 7 or more months on one side of the mean",
@@ -177,9 +177,8 @@ def usual(readings: Sequence[Reading]) -> str:
 def _briefly(signals: Sequence[Signal]) -> str:
     """Flagged months by what they mean: "concern in Jan 2025 and Jan 2026"."""
     meanings = dict.fromkeys(signal.meaning for signal in signals)
-    months = {meaning: [month_words(signal.month, short=True) for signal in signals if signal.meaning == meaning]
-              for meaning in meanings}
-    return "; ".join(f"{meaning} in {listed(found)}" for meaning, found in months.items())
+    months = {meaning: [signal.month for signal in signals if signal.meaning == meaning] for meaning in meanings}
+    return "; ".join(f"{meaning} in {listed(stretches(found, short=True))}" for meaning, found in months.items())
 
 
 def _lower(label: str) -> str:
@@ -190,8 +189,8 @@ def _all(signals: Sequence[Signal]) -> str:
     """Flagged months, those with the same meaning and rules together."""
     groups: dict[tuple, list[str]] = {}
     for signal in signals:
-        groups.setdefault((signal.meaning, signal.rules), []).append(month_words(signal.month))
-    return listed([f"{listed(months)} ({meaning}: {listed([RULE_WORDS[rule] for rule in rules])})"
+        groups.setdefault((signal.meaning, signal.rules), []).append(signal.month)
+    return listed([f"{listed(stretches(months))} ({meaning}: {listed([RULE_WORDS[rule] for rule in rules])})"
                    for (meaning, rules), months in groups.items()])
 
 
