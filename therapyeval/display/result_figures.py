@@ -125,12 +125,12 @@ def _said(text: str, unit: str) -> str:
 
 
 def _people(result: Result) -> str:
-    """n of the main analyses, as a range of texts."""
+    """n of the main analyses; one that is withheld is said to be, so that no other number is taken for it."""
     found = [cells.count(row) for metric in names_of(result, "metric") for row in main_rows(result, metric)]
-    shown = list(dict.fromkeys(text for text in found if text[:1].isdigit()))
+    shown = list(dict.fromkeys(found))
     if len(shown) == 1:
         return f"n {shown[0]} in each comparison."
-    return f"n of the comparisons: {', '.join(shown)}." if shown else ""
+    return f"n of the comparisons, in their order: {', '.join(found)}." if found else ""
 
 
 def _eligible(result: Result, labels: Labels) -> str:
