@@ -102,7 +102,8 @@ def test_small_groups_under_cms_11_still_make_a_report(report):
 
 def test_the_harbor_pilot_is_told_under_cms_11_with_its_main_effect(report):
     folder, results = report("harbor_rehab", data=SAMPLES / "harbor_rehab")
-    assert "n of the comparisons, in their order: withheld, 141." in (folder / "report.html").read_text(encoding="utf-8")
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "n of the comparisons, in their order: withheld, 141." in html
     effects = results[(results["table"] == "effects") & (results["metric"] == "score_change:odi")
                       & (results["unit"] != "MCID")]
     adjusted = effects[effects["method"].str.startswith("ANCOVA")].iloc[0]
