@@ -35,6 +35,10 @@ class Policy:
     banner: str
     reason: str
 
+    def to_record(self) -> dict[str, object]:
+        """What a report says about the policy that it was released under, as plain data."""
+        return {"name": self.name, "threshold": self.threshold, "banner": self.banner, "reason": self.reason}
+
 
 PRESETS: Mapping[str, Policy] = {
     CMS_11: Policy(CMS_11, THRESHOLD, MIN_SPREAD, True, "",

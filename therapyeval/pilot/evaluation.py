@@ -177,8 +177,7 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
         "protocol": protocol.to_dict(),
         "dataset": {"name": dataset.name, "data_cut": cohort.source.data_cut, "note": dataset.note,
                     "fingerprint": dataset.fingerprint, "policy_reason": policy.reason},
-        "policy": {"name": policy.name, "threshold": policy.threshold, "banner": policy.banner,
-                   "reason": policy.reason},
+        "policy": policy.to_record(),
         "measures": measures,
         "definitions": [{"metric": call.text, "label": call.metric.label, "definition": call.metric.definition}
                         for call in calls],

@@ -15,7 +15,7 @@ from therapyeval.cohort import Cohort
 from therapyeval.disclosure import Policy
 from therapyeval.errors import NotEvaluableError, ParameterError
 from therapyeval.formatting import listed
-from therapyeval.metrics import parse
+from therapyeval.metrics import get
 from therapyeval.period import Period, earlier, months_up_to, n_months, parse_period
 from therapyeval.result import MIME_TYPE, Bundle, NamedResult, Result
 from therapyeval.review import plans, volumes
@@ -225,8 +225,7 @@ def _record(dataset, ask: _Ask, policy: Policy, targets: Mapping, actions: Seque
                    "filters": ask.cohort.filters},
         "dataset": {"name": dataset.name, "data_cut": cut.isoformat(), "note": dataset.note,
                     "fingerprint": dataset.fingerprint, "policy_reason": policy.reason},
-        "policy": {"name": policy.name, "threshold": policy.threshold, "banner": policy.banner,
-                   "reason": policy.reason},
+        "policy": policy.to_record(),
         "measures": {code: facts.measure(code).to_record() for code in codes},
         "definitions": [_definition(name) for name in names],
         "targets": dict(targets), "actions": list(actions),
@@ -238,5 +237,5 @@ def _record(dataset, ask: _Ask, policy: Policy, targets: Mapping, actions: Seque
 
 
 def _definition(name: str) -> dict[str, str]:
-    entry = parse(f"{name}:odi").metric if name in ("score_change", "gain_per_visit") else parse(name).metric
+    entry = get(name)
     return {"metric": name, "label": entry.label, "definition": entry.definition}
