@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,11 @@ class Labels:
         limits = "" if any(is_missing(x) for x in bounds) else " to ".join(plain(x) for x in bounds)
         better = {"lower_better": "lower is better", "higher_better": "higher is better"}
         return ", ".join(filter(None, [self.unit(code), limits, better.get(str(facts.get("direction")), "")]))
+
+    def width(self, code: object) -> float:
+        """Largest change that the scale allows; infinite where its range is not registered."""
+        low, high = self._of(code).get("minimum"), self._of(code).get("maximum")
+        return math.inf if is_missing(low) or is_missing(high) else float(high) - float(low)
 
     def mcid(self, code: object) -> float | None:
         """The measure's MCID, None where none is registered."""
