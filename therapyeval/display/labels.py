@@ -95,7 +95,7 @@ class Labels:
         short = self.short(code) if code else ""
         if name == "mcid_rate":
             return f"{short}: improved by at least {self._threshold(code, arguments)}" if code else \
-                "Responders (MCID of each patient's primary measure)"
+                "Responders (MCID of each episode's primary measure)"
         words = {"target_score_rate": f"{short}: final score {plain(arguments.get('cut'))} or better",
                  "pct_improved_rate": f"{short}: improved by at least {_percent(arguments.get('p'))} of baseline",
                  "baseline_score": f"{short}, baseline", "final_score": f"{short}, final",

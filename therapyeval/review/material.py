@@ -92,7 +92,7 @@ class Material:
     @property
     def thresholds(self) -> str:
         """What the pooled responders were judged by."""
-        return ("Threshold: the MCID of each patient's primary measure; values, sources and confidence are under "
+        return ("Threshold: the MCID of each episode's primary measure; values, sources and confidence are under "
                 f"Definitions.{self.labels.unverified()}")
 
     @property

@@ -40,7 +40,7 @@ from therapyeval.review.summary import (
 
 NAMES = ("summary", "cover", "quality", "served", "attendance", "effectiveness", "efficiency", "discharge",
          "definitions")
-POOLED = "each patient's primary measure"
+POOLED = "each episode's primary measure"
 RULES = ("of all eligible episodes, missing counted as not achieved", "only those with both scores")
 COUNTED = {"evaluations": "episodes of care begun", "discharges": "episodes of care ended, also by rule after silence",
            "attended visits": "appointments"}

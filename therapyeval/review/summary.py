@@ -203,7 +203,7 @@ def _responders(material: Material) -> str:
                       for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE))
     if main is None or material.outcomes_are_early:
         return ""
-    what = "improved by at least one MCID of each patient's primary measure"
+    what = "improved by at least one MCID of each episode's primary measure"
     if is_missing(main["estimate"]):
         return f"How many eligible episodes {what} is {WITHHELD if cells.is_withheld(main) else 'not available'}."
     beside = f" Of the {cells.count(complete)} with both scores of that measure: {cells.share(complete)}." \
