@@ -147,7 +147,7 @@ def test_the_light_stands_before_any_outcome(share, word):
 def test_responders_lead_with_everybody_eligible_and_name_measure_and_rule():
     text = small()
     assert ("Responders: 48 of 120 eligible episodes, 40.0% (32.0 to 48.0), improved by at least one MCID of each "
-            "patient's primary measure, missing scores counted as not achieved. Of the 78 with both scores of that "
+            "episode's primary measure, missing scores counted as not achieved. Of the 78 with both scores of that "
             "measure: 61% (53 to 69).") in text
     assert "Completion counts both scores of any measure. Responders are judged on the primary measure only" in text
     assert "Uncontrolled" in text or "uncontrolled before-after changes" in text

@@ -1,10 +1,17 @@
-"""What all sources share: checked column names, trimmed text, row numbers as a spreadsheet shows them."""
+"""What all sources share: checked column names, trimmed text without control characters, row numbers.
+
+Rows are numbered as a spreadsheet shows them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from therapyeval.errors import DataError
+
+# What runs in a terminal, breaks a drawing or turns a line around: controls, line separators, direction marks
+UNSEEN = r"[\p{Cc}\x{2028}\x{2029}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+MARK = "\ufffd"
 
 
 def checked_names(names: Sequence[str], file: str) -> list[str]:
@@ -26,7 +33,7 @@ def checked_names(names: Sequence[str], file: str) -> list[str]:
 
 
 def frame(table, skipped: Sequence[tuple[int, str]] = ()):
-    """A pandas frame of text with `_row`, and the rows set aside.
+    """A pandas frame of text with `_row`, and the rows set aside. Control characters become MARK.
 
     Parameters
     ----------
@@ -40,6 +47,8 @@ def frame(table, skipped: Sequence[tuple[int, str]] = ()):
     columns = []
     for column in table.columns:
         trimmed = pc.utf8_trim_whitespace(column)
+        if pc.any(pc.match_substring_regex(trimmed, UNSEEN)).as_py():
+            trimmed = pc.replace_substring_regex(trimmed, UNSEEN, MARK)
         columns.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed))
     result = pa.table(columns, names=table.column_names).to_pandas()
     taken = {row for row, _ in skipped}
