@@ -27,7 +27,7 @@ from therapyeval.reports.scrub import without_paths
 LIVE = "'; import os; os.system('touch RAN') #"
 TAKEN = ["<script>alert(1)</script>", "=1+1", "=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(1)", "../../x", "..",
          "/etc/passwd", LIVE, 'a"; __import__("os").system("touch RAN") #', "\\", "\\'", '\\"', "{data}", "%(x)s",
-         "{{ 7*7 }}", "$(touch RAN)", "`touch RAN`", "naïve 日本 🙂", "NUL", "C:\\x", "&amp;<b>", "]]>", "a" * 1000,
+         "{{ 7919*7907 }}", "$(touch RAN)", "`touch RAN`", "naïve 日本 🙂", "NUL", "C:\\x", "&amp;<b>", "]]>", "a" * 1000,
          "' onload='alert(1)", "None", "007"]
 NAMES = ["../../x", "..", "/etc/passwd", "NUL", "C:\\x", "a" * 1000, "<script>", "naïve 日本 🙂"]
 REFUSED = ["a\nb", "a\x00b", "\x1b[31mred", "a\rb", "\u202egnp.exe", "\u2028", "a" * 100_000, ""]
@@ -49,7 +49,7 @@ def test_hostile_values_are_shown_as_they_are_and_neither_run_nor_leave(tmp_path
     toml = write_template(tmp_path, f"shown({rows})")
     done = run_report(toml, {"data": "visits", "site_id": LIVE}, "out")
     page = done.report.read_text("utf-8")
-    assert all(html.escape(value) in page for value in TAKEN) and "<script" not in page and "49" not in page
+    assert all(html.escape(value) in page for value in TAKEN) and "<script" not in page and "62615533" not in page
     sheet = openpyxl.load_workbook(done.folder / "results.xlsx")["Results"]
     cells = {cell.value: cell for row in sheet.iter_rows() for cell in row}
     assert all(cells[value].data_type == "s" for value in TAKEN)
