@@ -1,41 +1,50 @@
-"""Files to tables of text: one module per kind of file. Every value is read as a string; nothing is guessed."""
+"""Files to tables: one module per kind of file. Text is read as text; nothing is guessed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from therapyeval.data.sources import csv, parquet
+from therapyeval.data.sources import csv, parquet, text
+from therapyeval.data.sources.raw import Raw
 from therapyeval.errors import DataError
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet")
 
 
-def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: str | None = None):
-    """The rows of one file as text.
+def read(path: Path, *, part: str | None = None, delimiter: str | None = None, encoding: str | None = None) -> Raw:
+    """The rows of one file.
 
     Parameters
     ----------
-    content : the bytes of the file
-    name : its base name, for the ending and for messages
+    part : which of several tables in the file, where a file can hold several; CSV and Parquet files hold one
     delimiter, encoding : of a CSV; found out where not given
-
-    Returns
-    -------
-    (DataFrame, list of (row, reason))
-        Columns of text, surrounding spaces removed, empty cells missing; `_row` is the row as a spreadsheet
-        counts it (the header is row 1). The second part names rows with too many or too few cells, and
-        rows without any content (reason "blank row"): they are not in the frame.
 
     Raises
     ------
     DataError
         Where the file is empty, not readable, or has columns without a name or with the same name.
     """
-    if not content:
-        raise DataError(f"{name} is empty (0 bytes).")
-    if name.lower().endswith(".parquet"):
-        return parquet.read(content, name)
-    return csv.read(content, name, delimiter=delimiter, encoding=encoding)
+    try:
+        with path.open("rb") as file:
+            first = file.read(1)
+    except OSError:
+        raise unreadable(path.name) from None
+    if not first:
+        raise DataError(f"{path.name} is empty (0 bytes).")
+    if part is not None:
+        raise DataError(f"{path.name} holds one table, so it has no part {part[:40]!r}. Leave `part:` out.")
+    if path.name.lower().endswith(".parquet"):
+        return parquet.read(path)
+    return csv.read(path.read_bytes(), path.name, delimiter=delimiter, encoding=encoding)
+
+
+def as_text(raw: Raw) -> Raw:
+    """The same rows, all as text in a table."""
+    return raw if raw.table is not None else text.raw(parquet.as_text(raw.parquet), raw.file)
+
+
+def unreadable(file: str) -> DataError:
+    return DataError(f"{file} cannot be read. Is it open elsewhere, or without reading rights?")
 
 
 def stem(path: Path) -> str:

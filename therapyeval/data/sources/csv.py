@@ -8,13 +8,14 @@ import io
 import zlib
 
 from therapyeval.data.sources import text
+from therapyeval.data.sources.raw import BLANK, Raw
 from therapyeval.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
 GZIP = b"\x1f\x8b"
 
 
-def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: str | None = None):
+def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: str | None = None) -> Raw:
     """See `sources.read`."""
     import pyarrow as pa
     import pyarrow.csv as arrow_csv
@@ -27,7 +28,7 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
     strange: list[tuple[int, str]] = []
 
     def set_aside(row) -> str:
-        strange.append((row.number, "blank row" if not row.text.strip() else "a row with too many or too few cells"))
+        strange.append((row.number, BLANK if not row.text.strip() else "a row with too many or too few cells"))
         return "skip"
 
     try:
@@ -44,7 +45,7 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
         else:
             raise DataError(f"{name} cannot be read as a table with delimiter {delimiter!r}. "
                             "Give `delimiter:` in the mapping, or save it again as CSV.") from None
-    return text.frame(table, skipped=strange)
+    return text.raw(table, name, skipped=strange)
 
 
 def unpacked(content: bytes, name: str) -> bytes:

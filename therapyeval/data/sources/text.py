@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from therapyeval.data.sources.raw import BLANK, Raw
 from therapyeval.errors import DataError
+
+OURS = ("_at", "_file", "_row")  # added to every table; columns of these names in a file are not read
 
 
 def checked_names(names: Sequence[str], file: str) -> list[str]:
@@ -25,8 +28,8 @@ def checked_names(names: Sequence[str], file: str) -> list[str]:
     return names
 
 
-def frame(table, skipped: Sequence[tuple[int, str]] = ()):
-    """A pandas frame of text with `_row`, and the rows set aside.
+def raw(table, file: str, skipped: Sequence[tuple[int, str]] = ()) -> Raw:
+    """Trimmed text with `_row`; blank rows are set aside.
 
     Parameters
     ----------
@@ -37,14 +40,16 @@ def frame(table, skipped: Sequence[tuple[int, str]] = ()):
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = []
-    for column in table.columns:
+    columns, blank = {}, pa.scalar(True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
         trimmed = pc.utf8_trim_whitespace(column)
-        columns.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed))
-    result = pa.table(columns, names=table.column_names).to_pandas()
-    taken = {row for row, _ in skipped}
-    numbers = np.arange(2, len(result) + len(taken) + 2)
-    result["_row"] = numbers[~np.isin(numbers, list(taken))] if taken else numbers
-    blank = result.drop(columns="_row").isna().all(axis=1)
-    aside = sorted([*skipped, *((int(row), "blank row") for row in result.loc[blank, "_row"])])
-    return result[~blank].reset_index(drop=True), aside
+        columns[name] = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+        blank = pc.and_(blank, pc.is_null(columns[name]))
+    taken = np.array([row for row, _ in skipped], dtype="int64")
+    numbers = np.arange(2, table.num_rows + len(taken) + 2)
+    numbers = pa.array(numbers[~np.isin(numbers, taken)])
+    result = pa.table({name: column for name, column in columns.items() if name not in OURS} | {"_row": numbers})
+    if result.num_rows and pc.any(blank).as_py():
+        skipped = [*skipped, *((row, BLANK) for row in result["_row"].filter(blank).to_pylist())]
+        result = result.filter(pc.invert(blank))
+    return Raw(file, table=result, aside=tuple(sorted(skipped)))
