@@ -23,6 +23,7 @@ _HOMES = {
     "evaluate_pilot": "pilot.evaluation",
     "run_report": "reports.run",
     "explore": "explorer.views",
+    "map_form": "explorer.mapping_form",
 }
 _MODULES = ("measures", "metrics", "stats")
 

@@ -7,13 +7,15 @@ Source: metric definitions, section 9; data model, sections 1 to 4.
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from types import MappingProxyType
 
 import pandas as pd
 
 from therapyeval.data import convert, schema
-from therapyeval.data.links import with_absent
 from therapyeval.data.mapping import Field, is_time_zone
 from therapyeval.data.quality import MERGED, QUARANTINED, Ledger
+from therapyeval.data.score_fields import ScoreField
+from therapyeval.data.score_table import read_scores
 from therapyeval.errors import DataError, did_you_mean
 from therapyeval.formatting import first_few
 
@@ -23,7 +25,8 @@ WHAT = {"number": "a number", "date": "an ISO date (YYYY-MM-DD) from 1900 to 209
 
 
 def check_table(name: str, raw: pd.DataFrame, attributes: MappingType[str, Field], measures: MappingType[str, object],
-                ledger: Ledger, *, declared_timepoints: bool = False) -> pd.DataFrame:
+                ledger: Ledger, *, declared_timepoints: bool = False,
+                scores: MappingType[str, ScoreField] = MappingProxyType({})) -> pd.DataFrame:
     """One table with typed columns, without the rows that nothing can use.
 
     Parameters
@@ -31,6 +34,7 @@ def check_table(name: str, raw: pd.DataFrame, attributes: MappingType[str, Field
     raw : text columns, `_file` and `_row`
     attributes : declared further columns of this table
     declared_timepoints : whether scores are paired by their labels, so that they need no date
+    scores : what the mapping declares of units and scales (`Mapping.score_fields`)
 
     Returns
     -------
@@ -40,20 +44,24 @@ def check_table(name: str, raw: pd.DataFrame, attributes: MappingType[str, Field
     Raises
     ------
     DataError
-        Where most dates of a column are not ISO dates, so that their format has to be declared.
+        Where most dates of a column are not ISO dates, so that their format has to be declared; where the unit,
+        scale or good end of a column of scores is open.
     """
+    bad: dict[str, pd.Series] = {}
+    has_scores = name == "assessments" and "score" in raw
+    if has_scores:
+        raw, unread = read_scores(raw, scores, measures, ledger)
     types = {column: schema.TABLES[name].columns[column] for column in raw if column in schema.TABLES[name].columns}
     if name == "assessments":
         types["measure_code"] = tuple(measures)
     types.update({column: _attribute_type(field) for column, field in attributes.items()})
     parts = [raw[["_file", "_row"]]]
-    bad: dict[str, pd.Series] = {}
     for column, kind in types.items():
         values, bad[column] = _converted(name, column, raw, kind)
         parts.append(values.rename(column) if isinstance(values, pd.Series) else values)
     frame = pd.concat(parts, axis=1)
-    if name == "assessments":
-        frame, bad["score"] = _reasons_in_scores(frame, raw, bad["score"])
+    if has_scores:
+        bad["score"] = unread
     needs = [column for column in schema.ROW_NEEDS[name] if not (declared_timepoints and column == "date")]
     keep = _quarantine(name, needs, raw, frame, bad, types, ledger)
     for column, mask in bad.items():
@@ -98,13 +106,6 @@ def _refuse_undeclared_dates(table: str, column: str, raw: pd.DataFrame, bad: pd
             f"{raw.loc[bad, '_file'].iloc[0]}: {len(rows)} of {n_given} values of {column} ({table}) are not dates "
             f"such as 2026-07-31 (file rows {first_few(rows)}). Declare how they are written in a mapping: "
             f'`{{column: {raw[column].name}, format: "%m/%d/%Y"}}`.')
-
-
-def _reasons_in_scores(frame: pd.DataFrame, raw: pd.DataFrame, bad: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
-    """A word such as `unable` in place of a score is the reason why there is none."""
-    words, unknown = convert.to_code(raw["score"].where(bad), schema.MISSING_REASONS)
-    given = with_absent(frame, missing_reason="str")["missing_reason"]
-    return frame.assign(missing_reason=given.fillna(words)), unknown
 
 
 def _quarantine(name: str, needs: list[str], raw: pd.DataFrame, frame: pd.DataFrame, bad: dict[str, pd.Series],

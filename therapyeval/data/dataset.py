@@ -15,7 +15,7 @@ from therapyeval.cohort import Cohort, Facts, read_filters
 from therapyeval.data import schema, sources
 from therapyeval.data.check import check_table
 from therapyeval.data.links import Crosswalk
-from therapyeval.data.mapping import Entry, Field, Mapping, read_mapping
+from therapyeval.data.mapping import Field, Mapping, read_mapping
 from therapyeval.data.quality import LEFT_OUT, Ledger, QualityReport
 from therapyeval.data.reshape import attributes_by_table, reshape, set_aside, translated
 from therapyeval.data.rollup import roll_up
@@ -24,7 +24,6 @@ from therapyeval.errors import DataError, ParameterError, did_you_mean
 from therapyeval.result import Source
 
 MAPPING_NAME, MEASURES_NAME = "mapping.yml", "measures.csv"
-TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet")
 PACKAGES = ("therapyeval", "pandas", "duckdb", "ibis-framework", "pyarrow")
 CUT_FROM = (("visits", "date"), ("discharges", "discharge_date"), ("episodes", "discharge_date"),
             ("assessments", "date"))
@@ -72,11 +71,12 @@ class Dataset:
 
 def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
                  data_cut: object = None) -> Dataset:
-    """Read a folder of canonical tables, or raw files as a mapping says.
+    """Read canonical tables, a FHIR export, an OMOP database, or raw files as a mapping says.
 
     Parameters
     ----------
-    path_or_url : folder with the data, or the one file that the mapping reads. Addresses (http) are not read yet.
+    path_or_url : folder with the data, one file, or the address of a database (postgresql://user@host/name). Without
+        a mapping that lists tables, files, sheets of a workbook or tables of a database are named for canonical tables.
     mapping : mapping file; default `mapping.yml` beside the data. `measures.csv` beside the data adds measures.
     data_cut : last day used, ISO text or a date; default: the mapping's, else the latest attended visit, discharge
         or assessment
@@ -88,15 +88,15 @@ def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
     ParameterError
         For a data cut that is not a date.
     """
-    folder, only = _located(path_or_url)
+    folder, place = _located(path_or_url)
     local = folder / MEASURES_NAME
     measures = registry.read(local if local.is_file() else None)
     spec = _read_spec(folder, mapping, measures)
     ledger, files = Ledger(), {}
     if spec.tables:
-        raw, attributes = _read_mapped(folder, only, spec, files, ledger)
+        raw, attributes = _read_mapped(folder, place, spec, files, ledger)
     else:
-        raw, attributes = _read_canonical(folder, only, spec, files, ledger)
+        raw, attributes = _read_canonical(place, spec, files, ledger)
     tables = _checked(raw, attributes, measures, spec, ledger)
     cut = _data_cut(data_cut, spec, tables)
     names = {table: list(fields) for table, fields in attributes.items()}
@@ -104,7 +104,7 @@ def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
     if local.is_file():
         files[MEASURES_NAME] = local.read_bytes()
     return Dataset(facts, ledger.report(), _fingerprint(files, spec, data_cut), cut, spec.policy,
-                   folder.resolve().name, spec.note, crosswalk)
+                   _name(place), spec.note, crosswalk)
 
 
 def _checked(raw: MappingType[str, pd.DataFrame], attributes: MappingType[str, MappingType[str, Field]],
@@ -114,24 +114,33 @@ def _checked(raw: MappingType[str, pd.DataFrame], attributes: MappingType[str, M
     if "assessments" in raw and not declared and len(raw["assessments"]) and raw["assessments"]["date"].isna().all():
         raise DataError("the scores have no dates, so baseline and final score cannot be found by date. "
                         f"Write `timepoint_rule: declared` in {spec.file}.")
-    tables = {name: check_table(name, frame, attributes.get(name, {}), measures, ledger, declared_timepoints=declared)
-              for name, frame in raw.items()}
+    tables = {name: check_table(name, frame, attributes.get(name, {}), measures, ledger, declared_timepoints=declared,
+                                scores=spec.score_fields) for name, frame in raw.items()}
     if "visits" in tables:
         tables["visits"] = described_visits(tables["visits"], tables.get("sites"), tables.get("charges"),
                                             spec.time_zone, ledger)
     return tables
 
 
-def _located(path_or_url: str | Path) -> tuple[Path, Path | None]:
-    """The data folder, and the one file where a file was given."""
+def _located(path_or_url: str | Path) -> tuple[Path, Path | str]:
+    """The folder that mapping and measures may lie in, and what is read: folder, file or address of a database."""
     if str(path_or_url).startswith(("http://", "https://")):
-        raise DataError("addresses are not read yet: download the file and give its path.")
-    path = Path(path_or_url)
-    if path.is_dir():
-        return path, None
-    if path.is_file():
-        return path.parent, path
-    raise DataError(f"there is no file or folder {path.name}. Is the path right?")
+        raise DataError("web addresses are not read yet: download the file and give its path.")
+    place = sources.located(path_or_url)
+    if isinstance(place, str):
+        return Path(), place
+    if place.is_dir():
+        return place, place
+    if place.is_file():
+        return place.parent, place
+    raise DataError(f"there is no file or folder {place.name}. Is the path right?")
+
+
+def _name(place: Path | str) -> str:
+    """The base name of the data folder, or the name of a database on a server."""
+    if isinstance(place, str):
+        return sources.name(place)
+    return (place if place.is_dir() else place.parent).resolve().name
 
 
 def _read_spec(folder: Path, mapping: str | Path | None, measures: MappingType[str, object]) -> Mapping:
@@ -143,53 +152,65 @@ def _read_spec(folder: Path, mapping: str | Path | None, measures: MappingType[s
     return read_mapping(beside, measures) if beside.is_file() else Mapping()
 
 
-def _read_mapped(folder: Path, only: Path | None, spec: Mapping, files: dict[str, bytes],
+def _read_mapped(folder: Path, place: Path | str, spec: Mapping, files: dict[str, bytes],
                  ledger: Ledger) -> tuple[dict[str, pd.DataFrame], MappingType[str, MappingType[str, Field]]]:
-    parts: dict[str, list[pd.DataFrame]] = {}
-    if only is not None and len(spec.tables) > 1:
-        raise DataError(f"{spec.file} reads {len(spec.tables)} files: give their folder, not the file {only.name}.")
+    found: dict[str, list[pd.DataFrame]] = {}
+    alone = isinstance(place, Path) and place.is_file()
+    if alone and len({entry.read for entry in spec.tables}) > 1:
+        raise DataError(f"{spec.file} reads {len(spec.tables)} files: give their folder, not the file {place.name}.")
     for entry in spec.tables:
-        path = only or folder / entry.read
-        if not path.is_file():
+        path = place if alone or isinstance(place, str) else folder / entry.read
+        if isinstance(path, Path) and not path.is_file():
             raise entry.where.fail("read", f"there is no file {entry.read} in the folder {folder.resolve().name}."
                                            f"{did_you_mean(entry.read, _names(folder))}")
-        for name, frame in _read_entry(entry, path, files, ledger).items():
-            parts.setdefault(name, []).append(frame)
-    tables = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
+        raw = sources.read(path, **entry.reading)
+        frame = _bridge(raw, path, files)
+        if frame.empty:
+            raise DataError(f"{raw.file} has a header but no rows.")
+        for name, part in reshape(replace(entry, read=raw.file), frame, list(raw.aside), ledger).items():
+            found.setdefault(name, []).append(part)
+    tables = {name: pd.concat(frames, ignore_index=True) for name, frames in found.items()}
     return tables, attributes_by_table(spec.tables)
 
 
-def _read_entry(entry: Entry, path: Path, files: dict[str, bytes], ledger: Ledger) -> dict[str, pd.DataFrame]:
-    files[path.name] = _content(path)
-    entry = replace(entry, read=path.name)
-    raw, aside = sources.read(files[path.name], path.name, delimiter=entry.delimiter, encoding=entry.encoding)
-    if raw.empty:
-        raise DataError(f"{path.name} has a header but no rows.")
-    return reshape(entry, raw, aside, ledger)
+def _bridge(raw: sources.Raw, path: Path | str, files: dict[str, bytes]) -> pd.DataFrame:
+    """What the pandas code below takes; and what the fingerprint is made of."""
+    files[raw.file] = sources.content(path) if isinstance(path, Path) else raw.digest().encode()
+    return raw.to_pandas()
 
 
-def _read_canonical(folder: Path, only: Path | None, spec: Mapping, files: dict[str, bytes],
-                    ledger: Ledger) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Field]]]:
-    """Every file named for a canonical table; other data files are pointed out."""
-    if only is not None:
-        raise DataError(f"{only.name} is one file: give the folder, or a mapping that reads it (`--mapping`).")
+def _canonical_raws(place: Path | str, spec: Mapping, files: dict[str, bytes],
+                    ledger: Ledger) -> dict[str, pd.DataFrame]:
+    """Every table named as in the data model, or made of a FHIR export or an OMOP database."""
     tables: dict[str, pd.DataFrame] = {}
-    for path in sorted(item for item in folder.iterdir() if _is_data(item)):
-        name = sources.stem(path)
+    shape = sources.shape(place)
+    if shape:
+        made = sources.standard(shape)(place, spec.codes)
+        found = [(name, raw.file, raw) for name, raw in made.items()]
+        files |= {path.name: sources.content(path) for path in sources.files(place)}
+    else:
+        found = [(name, item, part) for name, item, part in sources.tables(place, (*schema.TABLES, *schema.LATER))
+                 if isinstance(item, str) or item.name != MEASURES_NAME]
+    for name, item, part in found:
         if name not in schema.TABLES and name not in schema.LATER:
-            ledger.remark("warning", name, path.name, f"not a table of the data model, not read."
-                                                      f"{did_you_mean(name, (*schema.TABLES, *schema.LATER))}")
+            ledger.remark("warning", name, sources.name(item), f"not a table of the data model, not read."
+                                                              f"{did_you_mean(name, (*schema.TABLES, *schema.LATER))}")
             continue
         if name in tables:
-            raise DataError(f"{folder.resolve().name} holds the table {name} twice (as CSV and as Parquet?). "
-                            "Keep one file.")
-        files[path.name] = _content(path)
-        raw, aside = sources.read(files[path.name], path.name)
-        ledger.read(name, path.name, len(raw) + len(aside))
-        set_aside(name, path.name, aside, ledger)
-        tables[name] = raw.assign(_file=path.name)
+            raise DataError(f"{_name(place)} holds the table {name} twice (as CSV and as Parquet?). Keep one file.")
+        raw = part if shape else sources.read(item, part=part)
+        frame = _bridge(raw, item if not shape and isinstance(item, Path) else "", files)
+        ledger.read(name, raw.file, len(frame) + len(raw.aside))
+        set_aside(name, raw.file, list(raw.aside), ledger)
+        tables[name] = frame.assign(_file=raw.file)
+    return tables
+
+
+def _read_canonical(place: Path | str, spec: Mapping, files: dict[str, bytes],
+                    ledger: Ledger) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Field]]]:
+    tables = _canonical_raws(place, spec, files, ledger)
     if not {"episodes", "visits"} & set(tables):
-        raise DataError(f"{folder.resolve().name} is not a dataset: it holds no episodes or visits table "
+        raise DataError(f"{_name(place)} is not a dataset: it holds no episodes or visits table "
                         "(episodes.csv, visits.parquet, …). Give a mapping to read files of other names.")
     for name in [name for name in tables if name in schema.LATER]:
         ledger.set_aside(LEFT_OUT, name, tables.pop(name), "no fact is made from this table yet")
@@ -232,19 +253,8 @@ def _declared(tables: dict[str, pd.DataFrame], spec: Mapping) -> dict[str, dict[
     return found
 
 
-def _is_data(path: Path) -> bool:
-    return path.is_file() and path.name != MEASURES_NAME and path.name.lower().endswith(TABLE_ENDINGS)
-
-
 def _names(folder: Path) -> list[str]:
     return [item.name for item in folder.iterdir() if item.is_file()]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise DataError(f"{path.name} cannot be read. Is it open elsewhere, or without reading rights?") from None
 
 
 def _data_cut(given: object, spec: Mapping, tables: MappingType[str, pd.DataFrame]) -> pd.Timestamp | None:

@@ -10,6 +10,7 @@ from therapyeval.data import quality, schema
 from therapyeval.data.convert import NOT_A_DATE
 from therapyeval.data.mapping import Entry, Field
 from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
+from therapyeval.data.sources.raw import BROKEN
 from therapyeval.errors import DataError, did_you_mean
 
 
@@ -52,9 +53,9 @@ def reshape(entry: Entry, raw: pd.DataFrame, aside: list[tuple[int, str]], ledge
 
 
 def set_aside(table: str, file: str, aside: list[tuple[int, str]], ledger: Ledger) -> None:
-    """Count the rows that the source could not use: blank ones are left out, broken ones in quarantine."""
+    """Count the rows that the source set aside: broken ones are in quarantine, the others left out by a rule."""
     for reason in dict.fromkeys(reason for _, reason in aside):
-        fate = LEFT_OUT if reason == "blank row" else QUARANTINED
+        fate = QUARANTINED if reason in BROKEN else LEFT_OUT
         ledger.set_aside(fate, table, quality.rows(file, [row for row, why in aside if why == reason]), reason)
 
 
@@ -168,12 +169,12 @@ def _assessments(entry: Entry, raw: pd.DataFrame, first: pd.DataFrame,
         return None
     parts = []
     date = _resolve(entry.occasion_date, raw) if entry.occasion_date else None
-    for code, by_timepoint in entry.scores.items():
+    for by_timepoint in entry.scores.values():
         for point, field in by_timepoint.items():
-            part = first[["_file", "_row", "patient_id", "episode_id"]].assign(
-                measure_code=code, score=_resolve(field, raw), timepoint=timepoint if point is None else point)
+            part = field.rows(first[["_file", "_row", "patient_id", "episode_id"]], raw)
+            part["timepoint"] = timepoint if point is None else point
             part["date"] = date if date is not None else pd.Series(None, index=part.index, dtype="str")
-            parts.append(part[part["score"].notna()])
+            parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     frame["assessment_id"] = frame["measure_code"] + ":" + frame.index.astype("str")
     return frame
