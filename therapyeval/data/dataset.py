@@ -45,7 +45,7 @@ class Dataset:
     """
 
     facts: Facts
-    quality: QualityReport
+    quality: QualityReport = field(repr=False)
     fingerprint: str
     data_cut: pd.Timestamp | None
     policy: tuple[str, str] | None

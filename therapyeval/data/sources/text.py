@@ -1,4 +1,4 @@
-"""What all sources share: checked column names, plain values as trimmed text, row numbers."""
+"""What all sources share: checked column names, values as trimmed text without control characters, row numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from therapyeval.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# What runs in a terminal, breaks a drawing or turns a line around: controls, line separators, direction marks
+UNSEEN = r"[\p{Cc}\x{2028}\x{2029}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+MARK = "\ufffd"
 
 
 def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = False) -> list[str]:
@@ -40,6 +44,8 @@ def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = Fal
 def as_text(table: pa.Table, file: str) -> pa.Table:
     """Every plain type as text, trimmed, empty cells null: 7.0 is "7", dates are ISO dates.
 
+    Control characters become MARK.
+
     Raises
     ------
     DataError
@@ -56,6 +62,8 @@ def as_text(table: pa.Table, file: str) -> pa.Table:
             raise DataError(f"{file} has columns that are no plain values (lists, structures). "
                             "Export it flat.") from None
         trimmed = pc.utf8_trim_whitespace(words)
+        if pc.any(pc.match_substring_regex(trimmed, UNSEEN)).as_py():
+            trimmed = pc.replace_substring_regex(trimmed, UNSEEN, MARK)
         columns.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed))
     return pa.table(columns, names=table.column_names)
 

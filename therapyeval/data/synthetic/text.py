@@ -10,7 +10,7 @@ PILOT = """\
 # SYNTHETIC: a pilot that never took place. The true effect is in truth.json.
 version: 1
 title: Telerehabilitation for low back pain
-design: {kind: parallel, randomized: false, allocation: "therapist's choice", sites: %d}
+design: {kind: parallel, randomized: false, allocation: "therapist's choice", sites: %d, period: 2026-01-05..2026-07-31}
 arms: {telerehab: "Telerehabilitation", usual: "Usual care in the clinic"}     # value of `arm` -> label
 reference: usual
 cohort: {}                       # extra filters
@@ -20,6 +20,10 @@ covariates: [baseline, age, site_id]
 variance: HC3
 p_values: false
 baseline: [age, sex, payer_class, acuity]      # rows of the baseline table besides baseline scores
+progression:                     # what a definitive study needs to see before it starts
+  eligibility: {green: 0.30, red: 0.15}
+  consent: {green: 0.70, red: 0.40}
+  retention: {green: 0.80, red: 0.65}
 """
 
 README = """\
