@@ -37,7 +37,7 @@ def filled(postgres):  # noqa: F811
 
 def expected(table: str, first: int) -> pd.DataFrame:
     header, *rows = writers.TABLES[table]
-    frame = pd.DataFrame(rows, columns=header, dtype="str")
+    frame = pd.DataFrame(rows, columns=header, dtype="str").replace("\n", " ", regex=True)    # one line per cell
     return frame.assign(_row=range(first, first + len(frame)))
 
 

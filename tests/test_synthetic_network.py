@@ -234,7 +234,7 @@ def test_reminders_prevent_the_share_of_no_shows_that_they_should(rollout):
 def test_the_pilot_runs_at_a_quarter_of_the_sites(truth, tables, root):
     log = tables["enrollment"].merge(tables["episodes"], on="episode_id")
     assert log["site_id"].nunique() <= 10 and set(log["site_id"]) <= set(tables["sites"]["site_id"][:10])
-    assert "sites: 10}" in (root / "blocks" / "pilot.yml").read_text()
+    assert "sites: 10, period" in (root / "blocks" / "pilot.yml").read_text()
     complete = truth["pilot"]["adjusted_complete"]
     assert abs(complete["value"] - 3.0) < 4 * complete["standard_error"]      # 30 patients: HC3 is short there
 

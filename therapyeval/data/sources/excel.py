@@ -188,7 +188,8 @@ def _raw(sheet: _Sheet, name: str, epoch: datetime, serial_dates: Collection[str
             kept.append(cells)
     data = {column: pa.array([_written(row[position], epoch if column in serial_dates else None) for row in kept],
                              pa.string()) for position, column in enumerate(columns)}
-    return Raw(name, pa.table(data | {"_row": pa.array(numbers, pa.int64())}), aside=tuple(sorted(aside)))
+    table = text.as_text(pa.table(data), name).append_column("_row", pa.array(numbers, pa.int64()))
+    return Raw(name, table, aside=tuple(sorted(aside)))
 
 
 def _refuse_unknown(serial_dates: Collection[str], columns: Sequence[str], name: str) -> None:

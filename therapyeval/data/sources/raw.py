@@ -16,6 +16,10 @@ BLANK, CELLS = "blank row", "a row with too many or too few cells"
 TITLE, TOTAL = "a row above the header", "a totals row"
 NOT_JSON = "a line that is not one JSON resource"
 BROKEN = frozenset((CELLS, NOT_JSON))  # rows that somebody has to repair; every other reason is a rule
+# What runs in a terminal, breaks a drawing or turns a line around: controls, line separators, direction marks
+UNSEEN = r"[\p{Cc}\x{2028}\x{2029}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+MARK = "\ufffd"
+LINE_ENDS = r"[\t\n\r]+"     # a cell of several lines, or with a tab, is one line: names and codes have one
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,17 @@ def from_rows(file: str, columns: Sequence[str], rows: Sequence[Mapping[str, obj
     """A Raw of rows made one by one: each has `_row` and some of the columns; the others are null."""
     import pyarrow as pa
 
-    data = {name: pa.array([row.get(name) or None for row in rows], pa.string()) for name in columns}
+    data = {name: cleaned(pa.array([row.get(name) or None for row in rows], pa.string())) for name in columns}
     data["_row"] = pa.array([row["_row"] for row in rows], pa.int64())
     return Raw(file, pa.table(data), aside=tuple(sorted(aside)))
+
+
+def cleaned(words: pa.Array):
+    """Texts as one line each, trimmed, empty ones null; a control character inside becomes MARK."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    words = pc.utf8_trim_whitespace(words)
+    if pc.any(pc.match_substring_regex(words, UNSEEN)).as_py():
+        words = pc.replace_substring_regex(pc.replace_substring_regex(words, LINE_ENDS, " "), UNSEEN, MARK)
+    return pc.if_else(pc.equal(words, ""), pa.scalar(None, pa.string()), words)

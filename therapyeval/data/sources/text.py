@@ -1,20 +1,15 @@
-"""What all sources share: checked column names, values as trimmed text without control characters, row numbers."""
+"""What all sources of tables share: checked column names, values as text, row numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from therapyeval.data.sources.raw import BLANK, Raw
+from therapyeval.data.sources.raw import BLANK, Raw, cleaned
 from therapyeval.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# What runs in a terminal, breaks a drawing or turns a line around: controls, line separators, direction marks
-UNSEEN = r"[\p{Cc}\x{2028}\x{2029}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
-MARK = "\ufffd"
-
 
 def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = False) -> list[str]:
     """Column names without surrounding spaces.
@@ -42,9 +37,7 @@ def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = Fal
 
 
 def as_text(table: pa.Table, file: str) -> pa.Table:
-    """Every plain type as text, trimmed, empty cells null: 7.0 is "7", dates are ISO dates.
-
-    Control characters become MARK.
+    """Every plain type as text, `cleaned`: 7.0 is "7", dates are ISO dates.
 
     Raises
     ------
@@ -52,7 +45,6 @@ def as_text(table: pa.Table, file: str) -> pa.Table:
         For lists and structures.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     columns = []
     for column in table.columns:
@@ -61,10 +53,7 @@ def as_text(table: pa.Table, file: str) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise DataError(f"{file} has columns that are no plain values (lists, structures). "
                             "Export it flat.") from None
-        trimmed = pc.utf8_trim_whitespace(words)
-        if pc.any(pc.match_substring_regex(trimmed, UNSEEN)).as_py():
-            trimmed = pc.replace_substring_regex(trimmed, UNSEEN, MARK)
-        columns.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed))
+        columns.append(cleaned(words))
     return pa.table(columns, names=table.column_names)
 
 
