@@ -22,7 +22,7 @@ test: $(VENV)/tested ## Run the whole test suite
 lint: $(VENV)/tested ## Check the style
 	$(RUN) -m ruff check .
 
-study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against SQL (about 8 minutes)
+study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against SQL (about 5 minutes)
 	$(RUN) -m pytest -m study -s tests/test_review.py
 
 bench: $(VENV)/tested ## Measure speed against named peers

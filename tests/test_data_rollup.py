@@ -246,6 +246,8 @@ def test_a_bad_attribute_costs_the_attribute_and_a_bad_status_the_row(read):
             -           p3          2026-01-05  medicaid     active""", data_cut="2026-12-31")
     episodes = dataset.facts.episodes
     assert episodes["age"].isna().tolist() == [True, True, False] and episodes.loc[2, "age"] == 70.0
+    assert episodes["age_band"].isna().tolist() == [True, True, False] and episodes.loc[2, "age_band"] == "65-74"
+    assert dataset.cohort(age_band="65-74").facts.episodes["episode"].tolist() == [episodes.loc[2, "episode"]]
     assert episodes["payer_class"].fillna("missing").tolist() == ["commercial", "missing", "medicaid"]
     assert dataset.quality.quarantine[["table", "row", "reason"]].to_numpy().tolist() == [
         ["episodes", 5, "unknown status"], ["episodes", 6, "no episode_id"], ["patients", 5, "no patient_id"]]

@@ -235,6 +235,31 @@ def test_the_notebook_follows_its_filters_in_jupyterlab(tab, lab):
     assert tab.errors == [] and tab.outside() == []
 
 
+RESULTS = """import therapyeval as te
+cohort = te.read_dataset("clinic").cohort()
+change = te.summarize(cohort, "score_change:odi", by="site_id")
+display(change)
+te.describe(cohort)"""
+
+
+def test_jupyterlab_shows_the_numbers_of_a_result_and_saves_none_of_them(tab, lab):
+    address, folder = lab
+    notebook = folder / "results.ipynb"
+    kernel = nbformat.read(folder / "explore.ipynb", 4).metadata
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(RESULTS)], metadata=kernel), notebook)
+    run_in(tab, address, "results.ipynb")
+    live = "[...document.querySelectorAll('.te-x-wide')].map(item => item.innerText).join(' ')"
+    text = wait(lambda: (now := tab.ask(live)) and PLANTED in now and "Who the patients were" in now and now)
+    assert "not released: do not share" in text and "Run the cell again" not in text
+    wait(lambda: tab.ask(SAVE) and STATE in notebook.read_text())
+    saved = notebook.read_text()
+    assert saved.count("Not released: its numbers are not saved") >= 4 and PLANTED not in saved
+    assert tab.errors == [] and tab.outside() == []
+    tab.ask(f"{PANEL}.context.sessionContext.shutdown().then(() => true)")
+    tab.open(f"{address}/workspaces/again/tree/results.ipynb?token={TOKEN}")
+    assert PLANTED not in wait(lambda: (now := tab.ask("document.body.innerText")) and "Not released" in now and now)
+
+
 def shown(tab: Tab, words: str) -> str:
     """The answers as text, once these words stand in them."""
     return wait(lambda: (now := tab.ask(SHOWN)) and words in now and now)

@@ -313,7 +313,8 @@ def test_a_partly_withheld_outcome_keeps_its_place_in_the_figure():
     html = render_section(hide(trial(), "score_change:odi"), "outcomes").to_html()
     alt = re.search(r'alt="([^"]*)"', html).group(1)
     assert "Average pain intensity 0-10, Pain reprocessing therapy − Open-label placebo: withheld." in alt
-    assert "Oswestry Disability Index, Pain reprocessing therapy − Usual care: 1.25 MCIDs (0.98 to 1.53)." in alt
+    assert ("Oswestry Disability Index, Pain reprocessing therapy − Usual care: 1.25 MCIDs (0.98 to 1.53); "
+            "hollow: 1.25 (0.98 to 1.53).") in alt
 
 
 def test_imbalance_is_flagged_only_where_arms_were_not_randomized():
@@ -358,7 +359,7 @@ def test_a_recalled_threshold_never_leads_the_headline():
     rates = [{**row, "metric": "mcid_rate:pain_avg"} for row in responder_rows()]
     text = render_section(replace(bundle, tables=(*bundle.tables[:4], named("responders", "rates", rates))),
                           "summary").to_text()
-    assert "33 of 50" not in text and "of the MCID of" not in text
+    assert "33 of 50" not in text and "of the MCID of 2 points" not in text
     assert "the interval excludes 0; threshold not verified for the MCID of this measure" in text
 
 

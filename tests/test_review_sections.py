@@ -109,7 +109,8 @@ def test_fewer_than_twelve_points_are_a_run_without_limits():
     assert variation.chart_words(found, MONTHS)[0] == \
         "Insufficient for limits: 8 of 10 months have a value, 12 are needed; 2 are withheld"
     figure = chart_figures.run_figure(found, MONTHS, "Appointments.")
-    assert "Run chart: no limits" in figure.caption and "Gaps: withheld months" in figure.caption
+    assert "Run chart: no limits" in figure.caption
+    assert "Withheld and not drawn: May 2026 and Jun 2026." in figure.caption
     assert "insufficient for limits" in figure.alt and "upper limit" not in figure.alt
 
 
@@ -146,8 +147,9 @@ def test_the_light_stands_before_any_outcome(share, word):
 def test_responders_lead_with_everybody_eligible_and_name_measure_and_rule():
     text = small()
     assert ("Responders: 48 of 120 eligible episodes, 40.0% (32.0 to 48.0), improved by at least one MCID of each "
-            "patient's primary measure, missing scores counted as not achieved. Of the 78 with both scores: 61% "
-            "(53 to 69).") in text
+            "episode's primary measure, missing scores counted as not achieved. Of the 78 with both scores of that "
+            "measure: 61% (53 to 69).") in text
+    assert "Completion counts both scores of any measure. Responders are judged on the primary measure only" in text
     assert "Uncontrolled" in text or "uncontrolled before-after changes" in text
 
 
@@ -376,8 +378,37 @@ def test_the_first_quarter_says_that_it_has_no_history(pages):
 def test_the_cover_prints_parameters_spans_data_and_policy(pages):
     text = pages["east"]["cover"].to_text()
     for words in ("2026Q2 (2026-04-01 to 2026-06-30)", "2026Q1 and 2025Q2", "2024-07 to 2026-06", "east",
-                  "harbor_rehab", "2026-09-30", "final", "SHA-256", "cms_11", "Widened before anything is withheld"):
+                  "2024-10 to 2026-06", "harbor_rehab", "2026-09-30", "final", "SHA-256", "cms_11",
+                  "Widened before anything is withheld"):
         assert words in text
+
+
+def test_the_discharge_chart_stands_before_the_reasons_and_has_a_title(pages):
+    text = pages["all"]["discharge"].to_text()
+    assert text.index("Month by month: goals met at discharge") < text.index("Reasons for the end of care")
+
+
+def test_volumes_have_a_verdict_that_does_not_judge_the_first_months_of_the_data(pages, reviews):
+    text = pages["all"]["served"].to_text()
+    for kind in ("Referrals received", "Evaluations", "Discharges", "Attended visits"):
+        assert re.search(rf"- {kind}: (no )?special-cause variation", text), kind
+    assert "July 2024 (" not in text and "The data begin in July 2024." in text
+    points = reviews["all"].charts["visits_per_episode"].points.frame["period"]
+    assert points.iloc[0] == "2024-10" and reviews["all"].charts["no_show_rate"].points.frame["period"][0] == "2024-07"
+
+
+def test_appointments_without_a_discipline_are_told_before_the_figure(pages):
+    text = pages["all"]["attendance"].to_text()
+    assert text.index("Appointments without a discipline") < text.index("[Figure: No-show rate of slots due. cove")
+
+
+def test_ages_are_shown_in_bands_and_the_case_mix_counts_episodes(pages, reviews):
+    text = pages["all"]["served"].to_text()
+    assert "Age band" in text and "85+ or not known" in text and "number of people" not in text
+    mix = reviews["all"].bundle.get("served", "mix now").frame
+    ages = mix[mix["metric"] == "age_band"]
+    assert ages["estimate"].notna().all() and ages["numerator"].sum() == ages["n"].iloc[0]
+    assert "age" not in set(mix["metric"])
 
 
 def test_definitions_hold_every_metric_and_measure_that_is_shown(reviews, pages):

@@ -5,6 +5,7 @@
 9.0
 """
 
+import sys
 from importlib import import_module
 
 from therapyeval.parameters import parameters
@@ -23,8 +24,10 @@ _HOMES = {
     "evaluate_pilot": "pilot.evaluation",
     "run_report": "reports.run",
     "explore": "explorer.views",
+    "map_form": "explorer.mapping_form",
 }
 _MODULES = ("measures", "metrics", "stats")
+_SHOWN_LIVE = (("therapyeval.result", "Result"), ("therapyeval.benchmark.control_chart", "ControlChart"))
 
 __all__ = ["parameters", *_HOMES, *_MODULES]
 
@@ -40,3 +43,19 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _show_live_in_notebooks() -> None:
+    """In a Jupyter kernel, have unreleased numbers shown on the screen and not saved: `explorer.outputs`."""
+    find_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = find_shell and find_shell()
+    if hasattr(shell, "kernel"):
+        for home, name in _SHOWN_LIVE:
+            shell.display_formatter.mimebundle_formatter.for_type_by_name(home, name, _live)
+
+
+def _live(shown: object) -> object:
+    return import_module(f"{__name__}.explorer.outputs").live(shown)
+
+
+_show_live_in_notebooks()

@@ -20,7 +20,7 @@ EPISODE_FACTS = frozenset((
     "n_late_cancel", "n_early_cancel", "n_clinic_cancel", "n_rescheduled", "n_booked", "minutes", "units", "n_merged"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # a notebook saves what it shows, and rows of patients are not for that
 class Facts:
     """The tables that metrics see. `episode` and `patient` are small integers, never source ids.
 
@@ -98,7 +98,7 @@ class Cohort:
     facts: Facts
     source: Source
     conditions: tuple[Condition, ...] = ()
-    flow: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FLOW))
+    flow: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=FLOW), repr=False)
 
     def where(self, **filters: object) -> Cohort:
         """This cohort narrowed by attributes: a value, a list of values, or a range such as "18..64".

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 
@@ -21,10 +24,14 @@ EXCLUSIONS = ["metric", "reason", "n", "n_people"]
 PEOPLE = ("numerator", "complement", "n_missing", "n_excluded")
 RESERVED = frozenset((*COLUMNS, "section", "table", "period"))
 STATISTICS = ("mean", "sd", "median", "q1", "q3", "p90", "min", "max", "count", "proportion", "ratio",
-              "difference", "risk_difference", "smd", "mean_moving_range", "lower_limit", "upper_limit")
+              "difference", "risk_difference", "smd", "mean_moving_range", "lower_limit", "upper_limit",
+              "tipping_point")
 MIME_TYPE = "application/vnd.therapyeval.results+json"
 COMPLETE_CASE = "complete_case"
 MISSING_NOT_ACHIEVED = "missing_not_achieved"
+NOT_SAVED = ("Not released: its numbers are not saved with the notebook. Run the cell again to see them; te.release "
+             "gives tables that may be saved and shared.")
+_ON_SCREEN_ONLY: ContextVar[bool] = ContextVar("on_screen_only", default=False)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,21 @@ class Result:
         lines = _text_table(_readable(self.frame, self.by))
         return "\n".join([self.title, *lines, *self._footer()])
 
+    @property
+    def unsaid(self) -> str:
+        """What a notebook saves in place of the numbers of a Result that was not released."""
+        return f"{self.title}. {NOT_SAVED}"
+
+    def __repr__(self) -> str:
+        return self.to_text() if self._may_show() else self.unsaid
+
+    def _may_show(self) -> bool:
+        """Released, or shown where nobody saves it: a notebook file keeps whatever its cells show."""
+        return self.policy is not None or _ON_SCREEN_ONLY.get() or not _is_notebook()
+
     def _repr_html_(self) -> str:
+        if not self._may_show():
+            return f"<p>{escape(self.unsaid)}</p>"
         footer = "".join(f"<p>{escape(line)}</p>" for line in self._footer())
         table = _readable(self.frame, self.by).to_html(index=False, border=0, escape=True)
         return f"<div><strong>{escape(self.title)}</strong>{table}{footer}</div>"
@@ -183,6 +204,16 @@ class Bundle:
         return cls(data["title"], tables, data["record"])
 
 
+@contextmanager
+def on_screen_only() -> Iterator[None]:
+    """Inside, Results show their numbers even if they were not released; what they give must not be saved."""
+    token = _ON_SCREEN_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _ON_SCREEN_ONLY.reset(token)
+
+
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the fixed columns' types: counts Int64, numbers float, texts without missing values."""
     frame = frame.copy()
@@ -220,6 +251,12 @@ def check_names(names: Iterable[str]) -> None:
     if taken:
         raise ParameterError(f"cannot group by {', '.join(taken)}: these names are columns of every Result. "
                              "Rename the attribute in mapping.yml.")
+
+
+def _is_notebook() -> bool:
+    """Whether this is a Jupyter kernel; a terminal keeps nothing of what it shows."""
+    find_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return find_shell is not None and hasattr(find_shell(), "kernel")
 
 
 def _plain(value: object) -> object:

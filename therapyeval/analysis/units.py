@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from therapyeval.cohort import Cohort, Facts, attribute_values
-from therapyeval.errors import NotEvaluableError
+from therapyeval.errors import NotEvaluableError, ParameterError
 from therapyeval.metrics.registry import Call, Values
 from therapyeval.period import Period, label_dates, spans
 
@@ -79,10 +79,14 @@ def select_units(call: Call, cohort: Cohort, by: Sequence[str], period: Period |
 
 
 def check_calendar(call: Call, facts: Facts, period: Period | None, every: str | None) -> None:
-    """Refuse a question about dates to data without dates, and one to appointments where there are none."""
+    """Refuse a question about dates to data without dates or about days after the data cut, and one to appointments
+    where there are none."""
     if not facts.has_calendar and (period or every or call.metric.per_span):
         raise NotEvaluableError(f"{call.text}: these data have occasions but no dates, so they cannot be cut by "
                                 "period. Leave period and every out.")
+    if period and facts.data_cut is not None and period.start > facts.data_cut.date():
+        raise ParameterError(f"the period {period.label} begins after the data cut ({facts.data_cut.date()}): there is "
+                             "nothing to count yet.")
     if call.metric.statuses and facts.appointments is None:
         raise NotEvaluableError(f"{call.text} needs appointments, and these data have no visits table.")
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
 from therapyeval.data import convert, engine, schema
 from therapyeval.data.mapping import Field, is_time_zone
 from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
-from therapyeval.data.sources.raw import BLANK
+from therapyeval.data.score_fields import ScoreField
+from therapyeval.data.score_table import UNREAD, read_scores
+from therapyeval.data.sources.raw import BLANK, LINE_ENDS, MARK, UNSEEN
 from therapyeval.errors import DataError, did_you_mean
 from therapyeval.formatting import first_few
 
@@ -48,7 +51,8 @@ class Reading:
 
 
 def check_table(connection, name: str, source, attributes: MappingType[str, Field], measures: MappingType[str, object],
-                ledger: Ledger, *, declared_timepoints: bool = False, is_text: bool = False):
+                ledger: Ledger, *, declared_timepoints: bool = False, is_text: bool = False,
+                scores: MappingType[str, ScoreField] = MappingProxyType({})):
     """One table with typed columns, without the rows that nothing can use.
 
     Parameters
@@ -57,6 +61,7 @@ def check_table(connection, name: str, source, attributes: MappingType[str, Fiel
     attributes : declared further columns of this table
     declared_timepoints : whether scores are paired by their labels, so that they need no date
     is_text : text is converted once and stored; a Parquet file is scanned again by whoever asks
+    scores : what the mapping declares of units and scales (`Mapping.score_fields`)
 
     Returns
     -------
@@ -66,13 +71,18 @@ def check_table(connection, name: str, source, attributes: MappingType[str, Fiel
     Raises
     ------
     DataError
-        Where most dates of a column are not ISO dates, so that their format has to be declared.
+        Where most dates of a column are not ISO dates, so that their format has to be declared; where the unit,
+        scale or good end of a column of scores is open.
     """
+    if name == "assessments" and "score" in source.columns:
+        source = read_scores(connection, source, scores, measures, ledger)
     types = {column: schema.TABLES[name].columns[column] for column in source.columns
              if column in schema.TABLES[name].columns}
     if name == "assessments":
         types["measure_code"] = tuple(measures)
     types.update({column: _attribute_type(field) for column, field in attributes.items()})
+    if not is_text:
+        source = _in_one_line(connection, source, [column for column, kind in types.items() if kind == "text"])
     needs = [column for column in schema.ROW_NEEDS[name]
              if column in types and not (declared_timepoints and column == "date")]
     make = engine.keep if is_text else engine.view
@@ -85,6 +95,13 @@ def check_table(connection, name: str, source, attributes: MappingType[str, Fiel
         _report_bad(reading, column, flags[flags[BAD(column)] & flags["_lacks"].isna()], ledger)
     lost += _entered_twice(reading, ledger)
     return _without(reading, lost)
+
+
+def _in_one_line(connection, source, columns: list[str]):
+    """Words of a Parquet file that a reader will see, without control characters (other sources have none)."""
+    odd = engine.matching(connection, source, [name for name in columns if source[name].type().is_string()], UNSEEN)
+    return source.mutate(**{column: source[column].re_replace(LINE_ENDS, " ").re_replace(UNSEEN, MARK)
+                            for column in odd}) if odd else source
 
 
 def _attribute_type(field: Field) -> object:
@@ -101,9 +118,8 @@ def _typed(name: str, source, types: MappingType[str, object], needs: list[str])
         columns.update({f"{column}{end}": value for end, value in values.items()})
         if wrong is not None:
             bad[column] = wrong
-    if name == "assessments" and "score" in bad:
-        word, bad["score"] = _reason_in_score(source["score"], bad["score"])
-        columns["missing_reason"] = ibis.coalesce(columns.get("missing_reason", ibis.null("string")), word)
+    if UNREAD in source.columns:
+        bad["score"] = source[UNREAD]
     rows = source.select(*OURS, **columns, **{BAD(column): wrong for column, wrong in bad.items()})
     lacks = []
     for place, column in enumerate(needs):
@@ -131,12 +147,6 @@ def _converted(column: str, given, kind: object):
         bad |= (value.notnull() & ~value.between(0, schema.MAX_AGE)).fill_null(False)
         value = bad.ifelse(None, value)
     return {"": value}, bad
-
-
-def _reason_in_score(given, bad):
-    """A word such as `unable` in place of a score is the reason why there is none."""
-    word, _ = convert.to_code(given, schema.MISSING_REASONS)
-    return word, bad & word.isnull()
 
 
 def _flagged(reading: Reading) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def _parquet(connection, path: Path, file: int) -> str:
     untidy = set()
     if texts:
         asked = ", ".join(f"bool_or({test})" for test in odd)
-        found = connection.con.execute(f"SELECT {asked} FROM {place}").fetchone()
+        found = connection.con.execute(f"SELECT {asked} FROM {place}").fetchall()[0]
         untidy = {column for column, is_odd in zip(texts, found, strict=True) if is_odd}
     columns = ", ".join(f"{_trimmed(column) if column in untidy else column} AS {quoted(name)}"
                         for column, (name, _) in named.items())
@@ -106,6 +106,17 @@ def _view(connection, name: str, sql: str) -> None:
 
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def matching(connection, table, columns: list[str], pattern: str) -> list[str]:
+    """The columns of text in which some value matches a regular expression; each distinct value is looked at once."""
+    if not columns:
+        return []
+    asked = ", ".join(f"(SELECT count(*) > 0 FROM (SELECT DISTINCT {quoted(name)} AS word FROM given) "
+                      "WHERE regexp_matches(word, $pattern))" for name in columns)
+    sql = f"WITH given AS ({connection.compile(table.select(*columns))}) SELECT {asked}"
+    found = connection.con.execute(sql, {"pattern": pattern}).fetchall()[0]
+    return [name for name, matches in zip(columns, found, strict=True) if matches]
 
 
 def keep(connection, name: str, expression):

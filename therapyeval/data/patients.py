@@ -5,18 +5,22 @@ Source: metric definitions, sections 0 (completed years) and 9 (an impossible at
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from therapyeval.data import engine, schema
 from therapyeval.data.links import describing, looked_up, with_absent
 from therapyeval.data.quality import Ledger
 
+# First age of each band. A convention of this project: the last band is open, so that nobody over 89 stands alone.
+AGE_BANDS = {"0-17": 0, "18-44": 18, "45-64": 45, "65-74": 65, "75-84": 75, "85+": 85}
 
 def with_patients(facts: pd.DataFrame, patients, declared: list[str], cut: pd.Timestamp,
                   ledger: Ledger) -> pd.DataFrame:
     """Facts about episodes with the attributes of their patients.
 
-    `age` is in completed years at the start of care (with a birth year only, the difference of the years).
+    `age` is in completed years at the start of care (with a birth year only, the difference of the years);
+    `age_band` is its band of AGE_BANDS, missing where the age is.
     """
     if patients is None:
         return facts
@@ -29,7 +33,19 @@ def with_patients(facts: pd.DataFrame, patients, declared: list[str], cut: pd.Ti
     if "age" not in facts and births:
         births = with_absent(patients, birth_date="datetime64[s]", birth_year="float64")
         facts["age"] = _age(facts, births, cut, ledger)
+    if "age" in facts and "age_band" not in facts:
+        facts["age_band"] = age_band(facts["age"])
     return facts
+
+
+def age_band(age: pd.Series) -> pd.Series:
+    """The band of each age in completed years; missing stays missing.
+
+    >>> age_band(pd.Series([17.0, 18.0, 84.9, 101.0])).tolist()
+    ['0-17', '18-44', '75-84', '85+']
+    """
+    bands = pd.cut(age, [*AGE_BANDS.values(), np.inf], labels=list(AGE_BANDS), right=False)
+    return bands.astype("str").where(bands.notna())
 
 
 def _age(facts: pd.DataFrame, patients: pd.DataFrame, cut: pd.Timestamp, ledger: Ledger) -> pd.Series:

@@ -10,7 +10,7 @@ from therapyeval.data import quality, schema
 from therapyeval.data.convert import NOT_A_DATE
 from therapyeval.data.mapping import Entry, Field
 from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
-from therapyeval.data.sources.raw import BLANK, Raw
+from therapyeval.data.sources.raw import BROKEN, Raw
 from therapyeval.errors import DataError, did_you_mean
 
 
@@ -53,10 +53,10 @@ def reshape(entry: Entry, source: Raw, ledger: Ledger) -> dict[str, pd.DataFrame
 
 
 def set_aside(table: str, source: Raw, ledger: Ledger) -> None:
-    """Count the rows that the source could not use: blank ones are left out, broken ones in quarantine."""
+    """Count the rows that the source set aside: broken ones are in quarantine, the others left out by a rule."""
     file = ledger.file_number(source.file)
     for reason in dict.fromkeys(reason for _, reason in source.aside):
-        fate = LEFT_OUT if reason == BLANK else QUARANTINED
+        fate = QUARANTINED if reason in BROKEN else LEFT_OUT
         ledger.set_aside(fate, table, quality.rows(file, [row for row, why in source.aside if why == reason]), reason)
 
 
@@ -170,13 +170,12 @@ def _assessments(entry: Entry, raw: pd.DataFrame, first: pd.DataFrame,
         return None
     parts = []
     date = _resolve(entry.occasion_date, entry.read, raw) if entry.occasion_date else None
-    for code, by_timepoint in entry.scores.items():
+    for by_timepoint in entry.scores.values():
         for point, field in by_timepoint.items():
-            part = first[["_file", "_row", "patient_id", "episode_id"]].assign(
-                measure_code=code, score=_resolve(field, entry.read, raw),
-                timepoint=timepoint if point is None else point)
+            part = field.rows(first[["_file", "_row", "patient_id", "episode_id"]], raw, entry.read)
+            part["timepoint"] = timepoint if point is None else point
             part["date"] = date if date is not None else pd.Series(None, index=part.index, dtype="str")
-            parts.append(part[part["score"].notna()])
+            parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     frame["assessment_id"] = frame["measure_code"] + ":" + frame.index.astype("str")
     return frame

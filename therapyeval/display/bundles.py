@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from therapyeval.display import sentences
 from therapyeval.display.blocks import Block, Paragraph, Section
 from therapyeval.display.cells import is_withheld, records
+from therapyeval.formatting import is_missing, listed, plural
 from therapyeval.result import Bundle, Result
+
+BESIDE = ("n_missing", "n_excluded")
 
 
 def find(bundle: Bundle, section: str, table: str) -> Result | None:
@@ -26,10 +30,17 @@ def failed_gates(record: Mapping[str, object]) -> list[str]:
 
 
 def withheld_line(bundle: Bundle) -> str:
-    """How much the privacy policy hid, and why."""
+    """How many numbers the privacy policy hid, where, and why; then how many shown ones lack a count beside them."""
     policy = bundle.record.get("policy") or {}
-    n = sum(is_withheld(row) for named in bundle.tables for row in records(named.result))
-    return sentences.withheld(n, str(policy.get("name") or "of this report"), policy.get("threshold"))
+    rows = [(named.section, row) for named in bundle.tables for row in records(named.result) if is_withheld(row)]
+    hidden = Counter(section for section, row in rows if is_missing(row["estimate"]))
+    beside = sum(not is_missing(row["estimate"]) and any(is_missing(row[name]) for name in BESIDE) for _, row in rows)
+    said = [sentences.withheld(sum(hidden.values()), str(policy.get("name") or "of this report"),
+                               policy.get("threshold"))]
+    said += [f"By section: {listed([f'{n} in {name}' for name, n in hidden.items()])}."] if hidden else []
+    said += [f"Shown without the count of those left out or without a value: {plural(beside, 'number')}."] \
+        if beside else []
+    return " ".join(said)
 
 
 def section(name: str, title: str, blocks: Sequence[Block], nothing: str) -> Section:

@@ -10,7 +10,7 @@ from therapyeval.display import cells
 from therapyeval.display.cells import Record, first, is_withheld, number, records, remark
 from therapyeval.display.labels import Labels, parts
 from therapyeval.display.tables import Cell, Row, Table
-from therapyeval.formatting import NOTHING, WITHHELD, is_missing
+from therapyeval.formatting import NOTHING, WITHHELD, is_missing, plural
 from therapyeval.metrics import get, names
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
 
@@ -101,11 +101,15 @@ def exclusion_table(result: Result | None, metrics: Sequence[str], labels: Label
     """What each metric's rule left out, by reason."""
     if result is None or result.exclusions.empty:
         return None
-    rows = [Row(_reason(item["reason"]), (_counted(item["n"]), _counted(item["n_people"])), labels.metric(metric))
+    rows = [Row(_reason(item["reason"]), (_counted(item["n"]), _counted(item["n_people"])),
+                f"{labels.metric(metric)}: {_units(metric)}")
             for metric in metrics for item in result.exclusions.to_dict("records") if item["metric"] == metric]
-    notes = ("A unit is left out for the first rule that applies to it, and is then in no number of that indicator.",)
-    return Table("exclusions", "Left out by the rule of each indicator.", whom, ("Units", "Patients"), tuple(rows),
-                 "Reason", notes) if rows else None
+    hidden = sum(row.cells[0].text == WITHHELD for row in rows)
+    notes = ("Each is left out for the first rule that applies to it, and is then in no number of that indicator.",
+             f"Withheld here: {plural(hidden, 'count')}, of too few patients or leaving too few over; not among the "
+             "withheld numbers that the first page counts." if hidden else "")
+    return Table("exclusions", "Left out by the rule of each indicator.", whom, ("How many", "Different patients"),
+                 tuple(rows), "Reason", tuple(filter(None, notes))) if rows else None
 
 
 def group_codes(result: Result | None) -> list[str]:
@@ -120,6 +124,12 @@ def _base(row: Record) -> object:
 
 def _counted(value: object) -> Cell:
     return Cell(WITHHELD if is_missing(value) else number(value, 0))
+
+
+def _units(metric: str) -> str:
+    """What a metric counts: "episodes", "appointments"."""
+    name = parts(metric)[0]
+    return get(name).population if name in names() else "units"
 
 
 def _reason(text: object) -> str:

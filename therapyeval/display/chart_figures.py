@@ -8,7 +8,7 @@ from therapyeval.display import cells, charts, figures
 from therapyeval.display.blocks import Figure
 from therapyeval.display.cells import Record, first, is_withheld, number, records
 from therapyeval.display.change_tables import Lookup, Spans, shared_digits, value_cell
-from therapyeval.display.charts import month_words
+from therapyeval.display.charts import month_words, stretches
 from therapyeval.display.figures import Mark, Panel
 from therapyeval.display.variation import Reading, chart_sentence
 from therapyeval.formatting import NOTHING, WITHHELD, is_missing, listed
@@ -28,16 +28,28 @@ def run_figure(reading: Reading, months: Sequence[str], about: str) -> Figure | 
     last = [point for point in line.points if not is_missing(point.value)][-1]
     alt = (f"{reading.label} by month, {first_month} to {last_month}.{level} {chart_sentence(reading, months)} "
            f"Last month shown, {month_words(last.month)}: {line.text(last.value)}.")
-    return Figure(charts.run_plot(line, months), alt, _run_caption(reading, about))
+    return Figure(charts.run_plot(line, months), alt, _run_caption(reading, months, about))
 
 
-def _run_caption(reading: Reading, about: str) -> str:
-    limits = ("Solid: mean; dashed: process limits (XmR, mean ± 2.66 mean moving ranges)." if reading.has_limits else
-              "Run chart: no limits, because too few months have a value.")
+def _run_caption(reading: Reading, months: Sequence[str], about: str) -> str:
+    """Only what is drawn."""
+    levels = reading.line.levels
+    limits = [name for name in ("upper limit", "lower limit") if name in levels]
+    drawn = ["Solid: mean." if "mean" in levels else "Run chart: no limits, because too few months have a value."]
+    if limits:
+        named = "process limits" if len(limits) == 2 else f"{limits[0].split()[0]} process limit"
+        drawn.append(f"Dashed: {named} (XmR, mean ± 2.66 mean moving ranges).")
+    drawn += ["Dotted: target."] if "target" in levels else []
     shapes = [SHAPES[meaning] for meaning in dict.fromkeys(signal.meaning for signal in reading.signals)]
-    flagged = f" Flagged months: {', '.join(shapes)}." if shapes else ""
-    hidden = " Gaps: withheld months; the line is not drawn across them." if reading.n_withheld else ""
-    return f"{about} {limits}{flagged}{hidden} Shaded: the period under review. n below each month."
+    drawn += [f"Flagged months: {', '.join(shapes)}."] if shapes else []
+    hidden = reading.withheld_months
+    drawn += [f"Withheld and not drawn: {listed(stretches(hidden, short=True))}."] if hidden else []
+    drawn += _shaded(reading.line, months)
+    return " ".join([about, *drawn, "n below each month."])
+
+
+def _shaded(line: charts.Line, months: Sequence[str]) -> list[str]:
+    return ["Shaded: the period under review."] if any(point.month in months for point in line.points) else []
 
 
 def volumes_figure(result: Result, months: Sequence[str], about: str) -> Figure | None:
@@ -49,7 +61,8 @@ def volumes_figure(result: Result, months: Sequence[str], about: str) -> Figure 
     words = [_count_words(line, months) for line in lines]
     hidden = sum(point.n == WITHHELD for line in lines for point in line.points)
     gaps = f" Gaps: {hidden} withheld month{'' if hidden == 1 else 's'}." if hidden else ""
-    caption = f"{about} Every panel begins at 0; the last month is printed. Shaded: the period under review.{gaps}"
+    shaded = " ".join(_shaded(lines[0], months))
+    caption = f"{about} Every panel begins at 0; the count of the last month is printed. {shaded}{gaps}".rstrip()
     return Figure(charts.volume_plot(lines, months), "Volumes by month. " + " ".join(words), caption)
 
 
@@ -68,8 +81,11 @@ def _count_words(line: charts.Line, months: Sequence[str]) -> str:
 
 def shares_figure(groups: Mapping[str, Sequence[tuple[str, Record | None, Record | None]]], axis: str, about: str, *,
                   lines: tuple[tuple[float, str], ...] = (), limits: tuple[float, float] | None = (0, 1),
-                  what: str) -> Figure | None:
-    """Shares with intervals under headings: each (label, row, row drawn hollow or None); never sorted by value."""
+                  what: str, rules: tuple[str, str] = ("", "")) -> Figure | None:
+    """Shares with intervals under headings: each (label, row, row drawn hollow or None); never sorted by value.
+
+    `rules` says what filled and hollow marks are; the caption tells it of the marks that are drawn.
+    """
     marks, words = [], []
     for heading, items in groups.items():
         for label, row, other in items:
@@ -78,12 +94,21 @@ def shares_figure(groups: Mapping[str, Sequence[tuple[str, Record | None, Record
             known = row is not None and not is_missing(row["estimate"])
             marks.append(Mark(label, text, *((row["estimate"], row["conf_low"], row["conf_high"]) if known else ()),
                               heading=heading, others=hollow))
-            beside = f"; only those with both scores {cells.share(other)}" if other is not None else ""
+            beside = f"; {rules[1]} {cells.share(other)}" if other is not None else ""
             words.append(f"{label}: {text}{f', {cells.of(row)}' if row and cells.of(row) else ''}{beside}.")
     if not any(mark.points for mark in marks):
         return None
     panel = Panel(axis, tuple(marks), lines, limits=limits, percent=True)
-    return Figure(figures.interval_plot([panel]), f"{what}. " + " ".join(words), about)
+    return Figure(figures.interval_plot([panel]), f"{what}. " + " ".join(words), f"{about}{_kinds(marks, rules)}")
+
+
+def _kinds(marks: Sequence[Mark], rules: tuple[str, str]) -> str:
+    """What filled and hollow marks are, of those that are drawn."""
+    filled, hollow = rules
+    if not any(mark.other_points for mark in marks):
+        return f" Dots: {filled}." if filled else ""
+    is_filled = any(len(mark.points) > len(mark.other_points) for mark in marks)
+    return (f" Filled: {filled}." if is_filled else "") + f" Hollow: {hollow}."
 
 
 def n_range(rows: Sequence[Record | None], name: str = "denominator", what: str = "group") -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MARKS = {"": ("o", QUIET, 4.2), "concern": ("D", ALERT_RULE, 6.5), "improvement": ("s", ACCENT, 6.5),
          "neutral": ("^", NEUTRAL, 7.5)}
+LEVELS = {"upper limit": ((0, (4, 2.5)), QUIET), "mean": ("solid", INK), "lower limit": ((0, (4, 2.5)), QUIET),
+          "target": ((0, (1, 1.5)), ALERT_RULE)}
 LEFT, RIGHT, PLOT, ABOVE, BELOW = 0.62, 0.98, 1.95, 0.3, 0.98
 SMALL, BAR = 0.98, 0.3
 
@@ -50,6 +52,13 @@ class Line:
     target: float | None = None
     floor: float | None = None
     ceiling: float | None = None
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """Name -> height of the levels that are drawn: limits and target within the axis, and the mean."""
+        bottom, top = _range(self)
+        found = {"upper limit": self.high, "mean": self.mean, "lower limit": self.low, "target": self.target}
+        return {name: value for name, value in found.items() if not is_missing(value) and bottom <= value <= top}
 
     def text(self, value: object) -> str:
         """A value in the line's unit."""
@@ -214,16 +223,14 @@ def _shade(axes: Axes, points: Sequence[Point], months: Sequence[str]) -> None:
 
 def _levels(axes: Axes, line: Line) -> None:
     """Mean, limits and target, each with its word at the right end; words keep their distance."""
-    found = [(line.high, "upper limit", (0, (4, 2.5)), QUIET), (line.mean, "mean", "solid", INK),
-             (line.low, "lower limit", (0, (4, 2.5)), QUIET), (line.target, "target", (0, (1, 1.5)), ALERT_RULE)]
     bottom, top = axes.get_ylim()
-    shown = sorted([item for item in found if not is_missing(item[0])], key=lambda item: -item[0])
-    heights = _apart([(min(max(value, bottom), top) - bottom) / (top - bottom) for value, *_ in shown], 0.135)
-    for (value, word, style, color), height in zip(shown, heights, strict=True):
-        if bottom <= value <= top:
-            axes.axhline(value, color=color, linewidth=1, linestyle=style, zorder=1)
+    shown = sorted(line.levels.items(), key=lambda item: -item[1])
+    heights = _apart([(value - bottom) / (top - bottom) for _, value in shown], 0.135)
+    for (word, value), height in zip(shown, heights, strict=True):
+        style, color = LEVELS[word]
+        axes.axhline(value, color=color, linewidth=1, linestyle=style, zorder=1)
         axes.text(1.015, height, f"{word} {line.text(value)}", transform=axes.transAxes, fontsize=8.5, va="center",
-                  color=INK if word == "mean" else color)
+                  color=color)
 
 
 def _apart(heights: list[float], gap: float) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,11 @@ class Labels:
         better = {"lower_better": "lower is better", "higher_better": "higher is better"}
         return ", ".join(filter(None, [self.unit(code), limits, better.get(str(facts.get("direction")), "")]))
 
+    def width(self, code: object) -> float:
+        """Largest change that the scale allows; infinite where its range is not registered."""
+        low, high = self._of(code).get("minimum"), self._of(code).get("maximum")
+        return math.inf if is_missing(low) or is_missing(high) else float(high) - float(low)
+
     def mcid(self, code: object) -> float | None:
         """The measure's MCID, None where none is registered."""
         value = self._of(code).get("mcid")
@@ -89,7 +95,7 @@ class Labels:
         short = self.short(code) if code else ""
         if name == "mcid_rate":
             return f"{short}: improved by at least {self._threshold(code, arguments)}" if code else \
-                "Responders (MCID of each patient's primary measure)"
+                "Responders (MCID of each episode's primary measure)"
         words = {"target_score_rate": f"{short}: final score {plain(arguments.get('cut'))} or better",
                  "pct_improved_rate": f"{short}: improved by at least {_percent(arguments.get('p'))} of baseline",
                  "baseline_score": f"{short}, baseline", "final_score": f"{short}, final",

@@ -32,7 +32,7 @@ def effects_figure(result: Result, labels: Labels) -> Figure | None:
         in_mcids = bool(records(result, metric=metric, unit=MCID_UNIT))
         marks = [_effect_mark(result, labels, row, in_mcids) for row in main_rows(result, metric)]
         unit = "MCIDs" if in_mcids else labels.unit(code)
-        words += [f"{mark.heading}, {mark.label}: {_said(mark.text, unit)}." for mark in marks]
+        words += [f"{mark.heading}, {mark.label}: {_said(mark.text, unit)}{_also(mark)}." for mark in marks]
         if in_mcids:
             relative += marks
         else:
@@ -58,8 +58,20 @@ def _effect_mark(result: Result, labels: Labels, row: Record, in_mcids: bool) ->
     if in_mcids and not labels.is_verified(code):
         heading += " (threshold not verified)"
     own, *rest = points
-    return _mark(labels.contrast(row["contrast"]), own, cells.estimate(own, digits), heading,
-                 tuple((p["estimate"], p["conf_low"], p["conf_high"]) for p in rest if p is not None))
+    return _mark(labels.contrast(row["contrast"]), own, cells.estimate(own, digits), heading, _limits(*rest))
+
+
+def _limits(*rows: Record | None) -> tuple[tuple[float, float, float], ...]:
+    """Estimate and limits of the rows that show one: only these are drawn as hollow marks."""
+    return tuple((row["estimate"], row["conf_low"], row["conf_high"]) for row in rows
+                 if row is not None and not is_missing(row["estimate"]))
+
+
+def _also(mark: Mark, factor: float = 1, digits: int = 2, unit: str = "") -> str:
+    """The hollow marks in words."""
+    said = [f"{cells.number(factor * value, digits)}{unit} ({cells.span(factor * low, factor * high, digits)})"
+            for value, low, high in mark.others]
+    return f"; hollow: {listed(said)}" if said else ""
 
 
 def _mark(label: str, row: Record | None, text: str, heading: str, others: tuple = ()) -> Mark:
@@ -77,15 +89,16 @@ def responders_figure(result: Result, labels: Labels) -> Figure | None:
             rules = [in_arm(result, arm, metric=metric, statistic="proportion", estimand=rule)
                      for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE)]
             own, complete = rules
-            other = () if complete is None else ((complete["estimate"], complete["conf_low"], complete["conf_high"]),)
             counted = f", {cells.of(own)}" if cells.of(own) else ""
-            marks.append(_mark(labels.arm(arm), own, cells.share(own), heading, other))
-            words.append(f"{heading}, {labels.arm(arm)}: {cells.share(own)}{counted}.")
+            marks.append(_mark(labels.arm(arm), own, cells.share(own), heading, _limits(complete)))
+            also = _also(marks[-1], 100, cells.percent_digits(complete["denominator"]) if complete else 0, "%")
+            words.append(f"{heading}, {labels.arm(arm)}: {cells.share(own)}{counted}{also}.")
     if not any(mark.points for mark in marks):
         return None
     panel = Panel("share of people", tuple(marks), limits=(0, 1), percent=True)
+    hollow = " Hollow: only people with a score." if any(mark.others for mark in marks) else ""
     caption = (f"Responders with {100 * result.conf_level:g}% intervals. Filled: of everybody eligible, missing scores "
-               f"counted as not achieved. Hollow: only people with a score. {_eligible(result, labels)}")
+               f"counted as not achieved.{hollow} {_eligible(result, labels)}")
     return Figure(figures.interval_plot([panel]), "Responders, missing scores counted as not achieved. "
                   + " ".join(words), caption.strip())
 

@@ -13,6 +13,7 @@ from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
 
 IMBALANCED = 0.1
 FLAG = f"standardized difference beyond {IMBALANCED}: the groups differed before treatment"
+UNADJUSTED = "Differences of responders are not adjusted for anything."
 MCID_UNIT = "MCID"
 STEPS = {"screened": "Screened", "not_eligible": "Not eligible", "declined": "Declined", "allocated": "Allocated",
          "with_baseline": "With baseline score", "with_outcome": "With final score"}
@@ -252,6 +253,7 @@ def responder_table(result: Result, differences: Result | None, labels: Labels, 
                      for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE)]
             rows.append(Row(labels.contrast(contrast), tuple(_share_cell(row) for row in found), group,
                             "percentage points"))
+    said += [UNADJUSTED] if differences is not None else []
     columns = tuple(f"{rule} ({_level(result)}% CI)" for rule in
                     ("Missing counted as not achieved", "Only people with a score"))
     return Table("responders", "Responders by group, under both rules for missing scores.", whom, columns, tuple(rows),

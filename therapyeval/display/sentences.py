@@ -102,6 +102,62 @@ def verdict(low: float, high: float, has_mcid: bool) -> str:
     return INCONCLUSIVE if high >= 1 or low <= -1 else UNLIKELY
 
 
+def reading_now(outcome: str, pair: tuple[str, str], low: float, high: float, has_mcid: bool, randomized: bool) -> str:
+    """The verdict on one difference, from its interval in MCIDs (in points where there is none).
+
+    >>> reading_now("Pain", ("PRT", "placebo"), 0.62, 1.17, True, True)
+    'Pain, PRT against placebo: superiority of uncertain importance.'
+    """
+    word = _worded(_reading(low, high)[0], randomized) if has_mcid else (
+        f"the interval {'includes' if low <= 0 <= high else 'excludes'} 0; {WITHOUT_MCID}")
+    return f"{outcome}, {pair[0]} against {pair[1]}: {word}."
+
+
+def mcid_at_limits(outcome: str, pair: tuple[str, str], low: float, high: float, unit: str, digits: int) -> str:
+    """Which MCIDs would be read otherwise.
+
+    >>> mcid_at_limits("Pain", ("PRT", "usual"), 1.24, 2.34, "points", 2)
+    'Pain, PRT against usual: an MCID between 1.24 and 2.34 points lies inside the \
+interval; a smaller one would lie wholly below it, a larger one wholly above it.'
+    >>> mcid_at_limits("Pain", ("PRT", "usual"), -0.6, 0.8, "points", 1)
+    'Pain, PRT against usual: an MCID of up to 0.8 points lies inside the interval, a larger one beyond it.'
+    """
+    of_what = f"{outcome}, {pair[0]} against {pair[1]}"
+    if low <= 0 <= high:
+        return (f"{of_what}: an MCID of up to {number(max(-low, high), digits)} {unit} lies inside the interval, a "
+                "larger one beyond it.")
+    near, far = sorted((abs(low), abs(high)))
+    return (f"{of_what}: an MCID between {number(near, digits)} and {number(far, digits)} {unit} lies inside the "
+            "interval; a smaller one would lie wholly below it, a larger one wholly above it.")
+
+
+def hidden_difference(limit: float, unit: str, digits: int) -> str:
+    """What an unmeasured difference between the groups would have to do, where nobody was allocated at random.
+
+    >>> hidden_difference(1.3, "points", 1)
+    'Groups that differed before treatment, in ways that were not measured, by as much as makes 1.3 points of \
+improvement would bring the interval to 0.'
+    """
+    return ("Groups that differed before treatment, in ways that were not measured, by as much as makes "
+            f"{number(abs(limit), digits)} {unit} of improvement would bring the interval to 0.")
+
+
+def next_step(decision: str) -> str:
+    """What the progression criteria say together; guidance, not automatic.
+
+    >>> next_step("amend")
+    "By the protocol's progression criteria: amend. No criterion is red, but not all are green."
+    """
+    why = {"go": "Every criterion is green.", "amend": "No criterion is red, but not all are green.",
+           "stop or redesign": "At least one criterion is red.",
+           "cannot be told": "At least one criterion is withheld."}[decision]
+    return f"By the protocol's progression criteria: {decision}. {why}"
+
+
+NO_CRITERIA = ("The protocol states no progression criteria, so this report does not say whether to go on, amend or "
+               "stop. `progression:` in the protocol states them, before the results are seen.")
+
+
 def against_mcid(limits: Limits, mcid: str, *, randomized: bool) -> str:
     """A difference in MCIDs, and what its interval does and does not include; never from the mean alone.
 
@@ -111,9 +167,15 @@ but includes one MCID'
     """
     value, low, high = limits
     word, why = _reading(low, high)
-    if not randomized:
-        word = word.replace(SUPERIOR, "a favorable difference").replace(INFERIOR, "an unfavorable difference")
-    return f"{number(value, 2)} of the MCID of {mcid} ({span(low, high, 2)}), {word}, because {why}"
+    size = f"{number(value, 2)} of the MCID of {mcid} ({span(low, high, 2)})"
+    return f"{size}, {_worded(word, randomized)}, because {why}"
+
+
+def _worded(word: str, randomized: bool) -> str:
+    """Without random allocation a difference is favorable, not superior."""
+    if randomized:
+        return word
+    return word.replace(SUPERIOR, "a favorable difference").replace(INFERIOR, "an unfavorable difference")
 
 
 def _reading(low: float, high: float) -> tuple[str, str]:

@@ -47,6 +47,16 @@ class Reading:
         return sum(not is_missing(point.value) for point in self.line.points)
 
     @property
+    def span(self) -> str:
+        """First and last month: "2024-10 to 2026-06"."""
+        ends = [self.line.points[place].month for place in (0, -1)]
+        return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+    @property
+    def withheld_months(self) -> list[str]:
+        return [point.month for point in self.line.points if is_missing(point.value) and point.n == WITHHELD]
+
+    @property
     def has_limits(self) -> bool:
         return not is_missing(self.line.low)
 
@@ -211,6 +221,8 @@ def _point(row: Record, flags: Mapping[str, str]) -> Point:
 
 
 def _digits(points: Sequence[Record], percent: bool) -> int:
-    """Decimals by the smallest month: the one that a single person moves most."""
+    """Decimals by the smallest month: the one that a single person moves most; counts have none."""
+    if points and points[0]["statistic"] == "count":
+        return 0
     known = [row["n"] for row in points if not is_missing(row["n"])]
     return percent_digits(min(known, default=None)) if percent else 1

@@ -79,6 +79,9 @@ CSS = f"""
 .te-x .te-x-ends {{ display: flex; justify-content: space-between; }}
 .te-x .te-x-number {{ text-align: right; white-space: nowrap; }}
 .te-x .te-x-withheld {{ color: {QUIET}; font-style: italic; font-weight: 400; }}
+.te-x-wide {{ overflow-x: auto; }}
+.te-x-wide > div + div {{ margin-top: .9rem; }}
+.te-x-wide td {{ white-space: nowrap; }}
 .te-x .te-x-state {{ margin: 0 0 .75rem !important; }}
 @container (max-width: 56rem) {{ .te-x .te-x-cards {{ grid-template-columns: repeat(2, minmax(0, 1fr)); }} }}
 @container (max-width: 30rem) {{

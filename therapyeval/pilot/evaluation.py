@@ -10,13 +10,16 @@ import pandas as pd
 
 from therapyeval import disclosure
 from therapyeval.analysis import compare, describe, summarize
+from therapyeval.analysis.compare import contrast_name
 from therapyeval.cohort import Cohort
 from therapyeval.disclosure import Policy
 from therapyeval.errors import NotEvaluableError
 from therapyeval.formatting import listed
 from therapyeval.metrics import parse
 from therapyeval.pilot import limits
+from therapyeval.pilot.progression import progression
 from therapyeval.pilot.protocol import Protocol
+from therapyeval.pilot.sensitivity import tipping_points
 from therapyeval.result import MIME_TYPE, PEOPLE, Bundle, NamedResult, Result, make_frame
 
 ARM = "arm"
@@ -30,7 +33,7 @@ class PilotEvaluation:
     bundle: Bundle
 
     def section(self, name: str):
-        """One part of the report: summary, design, flow, baseline, outcomes, responders, limits or definitions."""
+        """One part: summary, design, flow, baseline, outcomes, responders, verdict, limits or definitions."""
         from therapyeval.pilot.sections import render_section
         return render_section(self.bundle, name)
 
@@ -62,6 +65,7 @@ def evaluate_pilot(protocol: Protocol, dataset, policy: str | Policy | None = No
              *_responders(protocol, cohort)]
     released = disclosure.release([item.result for item in named], chosen)
     tables = tuple(replace(item, result=result) for item, result in zip(named, released, strict=True))
+    tables += tuple(_verdict(protocol, cohort, Bundle(protocol.title, tables)))
     return PilotEvaluation(protocol, Bundle(protocol.title, tables, _record(protocol, dataset, cohort, chosen, tables)))
 
 
@@ -165,6 +169,18 @@ def _responders(protocol: Protocol, cohort: Cohort) -> list[NamedResult]:
             NamedResult("responders", "differences", joined.where(is_contrast, "Differences in responders"))]
 
 
+def _verdict(protocol: Protocol, cohort: Cohort, released: Bundle) -> Iterable[NamedResult]:
+    """What follows from the released tables: progression criteria, and what would change the reading."""
+    flow, effects = released.get("flow", "flow"), released.get("outcomes", "effects")
+    pairs = {contrast_name(arm, reference): (arm, reference) for reference in protocol.reference
+             for arm in protocol.arms if arm not in protocol.reference}
+    mcids = {code: cohort.facts.measure(code).mcid for code in protocol.measures}
+    rates = released.get("responders", "rates") if protocol.responders else None
+    found = {"progression": progression(protocol.progression, flow, protocol.measures[0]),
+             "tipping_points": tipping_points(effects, flow, rates, pairs, mcids)}
+    return [NamedResult("verdict", name, result) for name, result in found.items() if result is not None]
+
+
 def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables: tuple[NamedResult, ...]) -> dict:
     """What the report says besides numbers. It is written from released Results, so it holds nothing hidden."""
     facts = cohort.facts
@@ -172,16 +188,17 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
     codes = dict.fromkeys(call.measure for call in calls if call.measure)
     measures = {code: facts.measure(code).to_record() for code in codes}
     flow = next(item.result for item in tables if item.table == "flow")
-    sites = facts.episodes["site_id"].nunique() if "site_id" in facts.episodes else 0
+    sites = sorted(facts.episodes["site_id"].dropna().unique()) if "site_id" in facts.episodes else []
     return {
         "protocol": protocol.to_dict(),
         "dataset": {"name": dataset.name, "data_cut": cohort.source.data_cut, "note": dataset.note,
                     "fingerprint": dataset.fingerprint, "policy_reason": policy.reason},
+        "sites": [str(name) for name in sites],
         "policy": policy.to_record(),
         "measures": measures,
         "definitions": [{"metric": call.text, "label": call.metric.label, "definition": call.metric.definition}
                         for call in calls],
-        "limits": limits.sentences(protocol, flow, measures, n_sites=int(sites),
+        "limits": limits.sentences(protocol, flow, measures, n_sites=len(sites),
                                    one_site_per_arm=limits.is_nested(facts.episodes, ARM, "site_id")),
         "gates": [{"name": "data are usable", "required": True, "passed": dataset.quality.verdict != "not usable",
                    "note": dataset.quality.verdict}],

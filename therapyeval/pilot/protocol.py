@@ -4,7 +4,7 @@
 version: 1
 title: Telerehabilitation for low back pain
 question: Do patients treated by video gain as much function?     # optional, one sentence
-design: {kind: parallel, randomized: no, allocation: therapist's choice, sites: 4}
+design: {kind: parallel, randomized: no, allocation: therapist's choice, sites: 4, period: 2026-01-01..2026-06-30}
 arms: {telerehab: Telerehabilitation, usual: Usual care}           # value of the attribute `arm`: label
 reference: usual                     # or a list: every other arm is compared with each
 cohort: {discipline: PT}             # further filters; everybody allocated is analysed as allocated
@@ -14,6 +14,8 @@ covariates: [baseline, age]          # of the ANCOVA; none: Welch
 variance: HC3                        # or classical, where the protocol asked for it
 p_values: no                         # a pilot prints none unless its protocol says so
 baseline: [age, sex]                 # rows of the baseline table, besides the baseline scores
+progression:                         # what a definitive study needs to see; also eligibility, consent
+  retention: {green: 0.80, red: 0.65}
 ```
 """
 
@@ -27,10 +29,12 @@ from therapyeval import yaml_lines
 from therapyeval.errors import DataError, ParameterError
 from therapyeval.formatting import listed
 from therapyeval.metrics import parse
+from therapyeval.period import parse_period
+from therapyeval.pilot.progression import INDICATORS, Criterion
 from therapyeval.yaml_lines import Block
 
 KEYS = ("version", "title", "question", "design", "arms", "reference", "cohort", "outcomes", "responders",
-        "covariates", "variance", "p_values", "baseline")
+        "covariates", "variance", "p_values", "baseline", "progression")
 REQUIRED = ("title", "design", "arms", "reference", "outcomes")
 KINDS = ("parallel", "cluster", "pre_post", "historical_control", "crossover", "stepped_wedge")
 YES_NO = {"yes": True, "true": True, "no": False, "false": False}
@@ -39,12 +43,14 @@ VARIANCES = ("HC3", "classical")
 
 @dataclass(frozen=True)
 class Design:
-    """How the arms came about. `sites` is the number of sites; empty texts were not given."""
+    """How the arms came about. `sites` is the number of sites, `period` when patients came in, as the protocol
+    writes it; empty texts were not given."""
 
     kind: str
     randomized: bool
     allocation: str = ""
     sites: int | None = None
+    period: str = ""
     blinding: str = ""
     note: str = ""
 
@@ -66,6 +72,7 @@ class Protocol:
     baseline: tuple[str, ...] = ()
     question: str = ""
     cohort: Mapping[str, object] = field(default_factory=dict)
+    progression: tuple[Criterion, ...] = ()
 
     def to_dict(self) -> dict:
         return {**asdict(self), "arms": dict(self.arms), "cohort": dict(self.cohort)}
@@ -103,20 +110,38 @@ def read_protocol(path: str | Path | Protocol) -> Protocol:
         path.name, top.text("title"), _design(top.block("design")), dict(top.block("arms")),
         tuple(top.words("reference")), tuple(top.words("outcomes")), tuple(top.words("responders")),
         tuple(top.words("covariates")), top.text("variance", "HC3"), _yes_no(top, "p_values", False),
-        tuple(top.words("baseline")), top.text("question", ""), _filters(top.block("cohort"))))
+        tuple(top.words("baseline")), top.text("question", ""), _filters(top.block("cohort")),
+        tuple(_criterion(top.block("progression"), name) for name in top.block("progression"))))
 
 
 def _design(block: Block) -> Design:
-    block.only(("kind", "randomized", "allocation", "sites", "blinding", "note"), "`design`")
-    kind, sites = block.text("kind", ""), block.text("sites", "")
+    block.only(("kind", "randomized", "allocation", "sites", "period", "blinding", "note"), "`design`")
+    kind, sites, period = block.text("kind", ""), block.text("sites", ""), block.text("period", "")
     if kind not in KINDS:
         raise block.fail("kind", f"`kind` is one of {listed(KINDS, 'or')}.")
     if sites and not sites.isdigit():
         raise block.fail("sites", "`sites` is the number of sites.")
+    try:
+        parse_period(period or None)
+    except ParameterError as error:
+        raise block.fail("period", str(error)) from None
     if "randomized" not in block:
         raise block.fail(None, "`design` needs `randomized: yes` or `randomized: no`.")
     return Design(kind, _yes_no(block, "randomized", False), block.text("allocation", ""),
-                  int(sites) if sites else None, block.text("blinding", ""), block.text("note", ""))
+                  int(sites) if sites else None, period, block.text("blinding", ""), block.text("note", ""))
+
+
+def _criterion(block: Block, name: str) -> Criterion:
+    block.only(INDICATORS, "`progression`")
+    bands = block.block(name)
+    bands.only(("green", "red"), f"`{name}`")
+    try:
+        green, red = (float(bands.text(key, "")) for key in ("green", "red"))
+    except ValueError:
+        green, red = 0.0, 1.0
+    if not 0 <= red < green <= 1:
+        raise block.fail(name, f"write `{name}: {{green: 0.80, red: 0.65}}`: shares from 0 to 1, red below green.")
+    return Criterion(name, green, red)
 
 
 def _yes_no(block: Block, key: str, default: bool) -> bool:

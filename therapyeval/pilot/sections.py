@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from therapyeval.display import bundles, cells, result_figures, result_tables, sentences
+from therapyeval.display import bundles, cells, result_figures, result_tables, sentences, verdict_tables
 from therapyeval.display.blocks import Block, Bullets, Facts, Paragraph, Section, Warnings
 from therapyeval.display.cells import text_of
 from therapyeval.display.definitions import definition_blocks
@@ -12,9 +12,10 @@ from therapyeval.display.labels import NOT_VERIFIED, Labels, parts, plain
 from therapyeval.display.tables import Cell, Row, Table
 from therapyeval.errors import UnknownNameError
 from therapyeval.formatting import WITHHELD, is_missing, listed
+from therapyeval.pilot.progression import INDICATORS, decision
 from therapyeval.result import MISSING_NOT_ACHIEVED, Bundle, Result
 
-NAMES = ("summary", "design", "flow", "baseline", "outcomes", "responders", "limits", "definitions")
+NAMES = ("summary", "design", "flow", "baseline", "outcomes", "responders", "verdict", "limits", "definitions")
 MOST_EFFECTS = 2
 
 
@@ -80,8 +81,9 @@ def _summary(study: Study) -> Section:
     is_invented = "synthetic" in note.lower()
     above = (study.part("policy").get("banner"), note if is_invented else "", *bundles.failed_gates(study.record))
     alarms = [str(text) for text in above if text]
-    lead = [_who(study), *_effects(study), _responders(study)]
-    rest = [_missing(study), bundles.withheld_line(study.bundle)] if any(lead) else []
+    lead = [_who(study), *_effects(study, study.main_outcome()), _responders(study)]
+    others = [text for metric in (study.protocol.get("outcomes") or ())[1:] for text in _effects(study, str(metric))]
+    rest = [*others, _decision(study), _missing(study), bundles.withheld_line(study.bundle)] if any(lead) else []
     if not study.randomized and study.design:
         rest.append(sentences.not_randomized(str(study.design.get("kind") or "")))
     blocks: list[Block] = [Warnings(tuple(alarms))] if alarms else []
@@ -89,7 +91,7 @@ def _summary(study: Study) -> Section:
     blocks += [Paragraph(question)] if question else []
     blocks += [Paragraph(text, "lead") for text in filter(None, lead)] or [
         Paragraph(sentences.no_data("people of the study"), "lead")]
-    blocks += [Paragraph(" ".join(filter(None, rest)))] if any(rest) else []
+    blocks += [Paragraph(text) for text in filter(None, rest)]
     notes = [str(text) for text in ("" if is_invented else note, *(study.record.get("notes") or ())) if text]
     blocks += [Paragraph(text, "note") for text in notes]
     return Section("summary", title, tuple(blocks), kind, top=True)
@@ -104,9 +106,15 @@ def _who(study: Study) -> str:
     return sentences.who(counts.get("", WITHHELD), arms, study.randomized, None if is_missing(sites) else int(sites))
 
 
-def _effects(study: Study) -> list[str]:
-    """One sentence for each main difference of the first outcome, in points and against its MCID."""
-    result, metric = study.result("outcomes", "effects"), study.main_outcome()
+def _decision(study: Study) -> str:
+    """What the progression criteria say; empty where the protocol has none."""
+    found = study.result("verdict", "progression")
+    return "" if found is None else sentences.next_step(decision([str(row["level"]) for row in cells.records(found)]))
+
+
+def _effects(study: Study, metric: str) -> list[str]:
+    """One sentence for each main difference of an outcome, in points and against its MCID."""
+    result = study.result("outcomes", "effects")
     rows = result_tables.main_rows(result, metric)
     said = [_effect(study, result, row) for row in rows[:MOST_EFFECTS]]
     if len(rows) > MOST_EFFECTS:
@@ -175,7 +183,9 @@ def _design(study: Study) -> Section:
                  for code, label in study.labels.arms.items())
     table = Table("arms", "Groups that are compared.", study.whom, ("Role", "People"), rows, "Group", words=(0,))
     facts = [("Design", sentences.design_word(str(design.get("kind") or ""), study.randomized)),
-             ("Allocation", design.get("allocation")), ("Sites", design.get("sites")),
+             ("Allocation", design.get("allocation")),
+             ("Sites", _sites(design.get("sites"), study.record.get("sites") or ())),
+             ("Patients came in", str(design.get("period") or "").replace("..", " to ")),
              ("Blinding", design.get("blinding")), ("Remark", design.get("note")),
              ("Outcomes", "; ".join(study.labels.metric(str(text)) for text in protocol.get("outcomes") or ())),
              ("Responders", "; ".join(study.labels.metric(str(text)) for text in protocol.get("responders") or ())),
@@ -187,6 +197,12 @@ def _design(study: Study) -> Section:
              ("Privacy policy", ": ".join(str(policy[key]) for key in ("name", "reason") if policy.get(key)))]
     shown = tuple((term, _yes_no(text)) for term, text in facts if not is_missing(text) and text != "")
     return Section("design", "Design", (table, Facts(shown)))
+
+
+def _sites(planned: object, found: Sequence[str]) -> str:
+    """How many sites, and their names where there are more than one."""
+    n = text_of(planned) or (str(len(found)) if found else "")
+    return f"{n}: {listed(found)}" if len(found) > 1 else n
 
 
 def _yes_no(value: object) -> str:
@@ -246,6 +262,52 @@ def _responder_section(study: Study) -> Section:
     return _section("responders", "Responders", blocks, "responders")
 
 
+def _verdict(study: Study) -> Section:
+    """The reading of the main outcome, and what would change it."""
+    effects, tipping = study.result("outcomes", "effects"), study.result("verdict", "tipping_points")
+    main = study.main_outcome()
+    rows = [row for row in result_tables.main_rows(effects, main) if cells.has_interval(row)]
+    said = [text for row in rows for text in _would_change(study, effects, row)]
+    if tipping is not None:
+        headline = (main, *(study.protocol.get("responders") or ())[:1])
+        said = verdict_tables.tipping_sentences(tipping, study.labels, headline) + said
+    blocks: list[Block] = [Paragraph(_now(study, effects, row), "lead") for row in rows]
+    blocks += [Paragraph("This would change if:")] * bool(said) + [Bullets(tuple(said))] * bool(said)
+    if tipping is not None:
+        blocks.append(verdict_tables.tipping_table(tipping, study.labels, study.whom))
+    return _section("verdict", "What would change the verdict", blocks + _progression(study), "verdict")
+
+
+def _now(study: Study, effects: Result, row: cells.Record) -> str:
+    code, relative = parts(row["metric"])[1], result_tables.relative_row(effects, row)
+    judged = relative if relative is not None and study.labels.is_verified(code) else row
+    first, second = (study.labels.arm(arm) for arm in study.labels.pair(row["contrast"]))
+    return sentences.reading_now(study.labels.short(code), (first, second), judged["conf_low"], judged["conf_high"],
+                                 judged is relative, study.randomized)
+
+
+def _would_change(study: Study, effects: Result, row: cells.Record) -> list[str]:
+    """Another MCID; without random allocation, a difference between the groups that nobody measured."""
+    code = parts(row["metric"])[1]
+    low, high, unit = row["conf_low"], row["conf_high"], study.labels.unit(code)
+    digits = cells.score_digits(result_tables.contrast_rows(effects, row["metric"]))
+    first, second = (study.labels.arm(arm) for arm in study.labels.pair(row["contrast"]))
+    said = [sentences.mcid_at_limits(study.labels.short(code), (first, second), low, high, unit, digits)]
+    if not study.randomized and not low <= 0 <= high:
+        said.append(sentences.hidden_difference(min(low, high, key=abs), unit, digits))
+    return said
+
+
+def _progression(study: Study) -> list[Block]:
+    criteria = {rule["indicator"]: rule for rule in study.protocol.get("progression") or ()}
+    found = study.result("verdict", "progression")
+    if found is None:
+        return [Paragraph(sentences.NO_CRITERIA)] if study.protocol else []
+    bands = [str(row["level"]) for row in cells.records(found)]
+    return [Paragraph(sentences.next_step(decision(bands)), "lead"),
+            verdict_tables.progression_table(found, criteria, INDICATORS, study.whom)]
+
+
 def _limits(study: Study) -> Section:
     said = [str(text) for text in study.record.get("limits") or ()]
     if study.design and not study.randomized and not any("random" in text.lower() for text in said):
@@ -273,4 +335,4 @@ def _said(item: object) -> str:
 
 
 _RENDERERS = {"summary": _summary, "design": _design, "flow": _flow, "baseline": _baseline, "outcomes": _outcomes,
-              "responders": _responder_section, "limits": _limits, "definitions": _definitions}
+              "responders": _responder_section, "verdict": _verdict, "limits": _limits, "definitions": _definitions}

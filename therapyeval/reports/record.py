@@ -55,7 +55,8 @@ def provenance(record: dict) -> list[tuple[str, str]]:
     """The few facts by which somebody else can find and repeat this run."""
     counts, template = record["counts"], record["template"]["name"]
     lines = [("Data fingerprint", f"{str(record['fingerprint'])[:16]} (start of the SHA-256 of what was read)"),
-             ("Withheld", f"{count(counts['rows_withheld'])} of {count(counts['rows'])} rows of results"),
+             ("Withheld", f"{count(counts['rows_withheld'])} of {count(counts['rows'])} rows of results, in part or "
+                          "whole"),
              ("Template", f"{template}, {_given(record)}"),
              ("Software", f"therapyeval {therapyeval.__version__}, Python {platform.python_version()}"),
              ("Made", _made(record))]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from therapyeval.benchmark.control_chart import ControlChart
+from therapyeval.benchmark.control_chart import ControlChart, chart_points
 from therapyeval.display import bundles
 from therapyeval.display.cells import count, first
 from therapyeval.display.change_tables import Spans
+from therapyeval.display.charts import month_words
 from therapyeval.display.labels import Labels
 from therapyeval.display.variation import Reading, read_chart
 from therapyeval.formatting import listed
@@ -18,6 +19,8 @@ from therapyeval.review.quarterly import BEFORE, NOW, YEAR_AGO
 
 NAMES_OF_SPANS = {NOW: "Now", BEFORE: "Before", YEAR_AGO: "Year ago"}
 OUTCOMES_AFTER_DAYS = 30      # quarterly review requirements, section 7 (late data)
+FOLLOW_EPISODES = ("discharges", "attended visits")      # few while the episodes of the data are young
+NO_MCID = "no MCID registered"
 FILTER_WORDS = {"site_id": "site", "discipline": "discipline", "program": "program"}
 
 
@@ -30,8 +33,8 @@ class Material:
         self.about = self.part("review")
         self.labels_of_spans = self.about.get("spans") or {}
         self.period = str(self.about.get("period") or "")
-        self.rolling = _months_words(str(self.about.get("rolling") or ""))
-        self.history = _months_words(str(self.about.get("history") or ""))
+        self.rolling, self.history, self.of_ended = (
+            _months_words(str(self.about.get(name) or "")) for name in ("rolling", "history", "of_ended"))
 
     def part(self, name: str) -> Mapping:
         return self.record.get(name) or {}
@@ -89,8 +92,29 @@ class Material:
     @property
     def thresholds(self) -> str:
         """What the pooled responders were judged by."""
-        return ("Threshold: the MCID of each patient's primary measure; values, sources and confidence are under "
+        return ("Threshold: the MCID of each episode's primary measure; values, sources and confidence are under "
                 f"Definitions.{self.labels.unverified()}")
+
+    @property
+    def start_up(self) -> str:
+        """Why charts of ended episodes begin later than others; empty where they do not."""
+        if self.of_ended in ("", self.history):
+            return ""
+        return (f"The data begin in {month_words(self.history[:7])}. Only short episodes can have ended soon after, so "
+                f"monthly charts of ended episodes, and the limits of discharges and visits, begin in "
+                f"{month_words(self.of_ended[:7])}.")
+
+    @property
+    def primary_rule(self) -> str:
+        """Why fewer episodes have both scores where responders are judged, and what becomes of the others."""
+        left_out = self.result("summary", f"headlines {NOW}")
+        reasons = left_out.exclusions["reason"].astype(str) if left_out is not None else []
+        counted = "they are in the table of those left out" if any(NO_MCID in text for text in reasons) else \
+            f"{self.period} has none"
+        return ("Completion counts both scores of any measure. Responders are judged on the primary measure only, so "
+                "fewer episodes have both scores there. An eligible episode without both scores of its primary measure "
+                "counts as not achieved. One whose primary measure has no registered MCID would be left out of the "
+                f"responders: {counted}.")
 
     def readings(self) -> dict[str, Reading]:
         """Metric -> its chart, in the order of the review."""
@@ -100,9 +124,20 @@ class Material:
         chart = self.charts.get(metric)
         return None if chart is None else read_chart(chart, self.labels.metric(metric))
 
-    def volume(self, kind: str) -> str:
-        """How many there were in the period, as text."""
-        row = first(self.result("served", f"volumes {NOW}"), metric=kind)
+    def volume_reading(self, kind: str) -> Reading | None:
+        """The chart of a monthly count, from where its months can be compared."""
+        result = self.result("served", "volumes monthly")
+        if result is None:
+            return None
+        begin = self.of_ended[:7] if kind in FOLLOW_EPISODES else ""
+        points = result.where((result.frame["metric"] == kind) & (result.frame["period"] >= begin))
+        if points.frame.empty:
+            return None
+        return read_chart(chart_points(points, better="neither"), kind[:1].upper() + kind[1:])
+
+    def volume(self, kind: str, when: str = NOW) -> str:
+        """How many there were in the period, or in another span, as text."""
+        row = first(self.result("served", f"volumes {when}"), metric=kind)
         return count(row, "numerator")
 
 

@@ -18,7 +18,7 @@ from therapyeval.formatting import listed
 from therapyeval.metrics import get
 from therapyeval.period import Period, earlier, months_up_to, n_months, parse_period
 from therapyeval.result import MIME_TYPE, Bundle, NamedResult, Result
-from therapyeval.review import plans, volumes
+from therapyeval.review import mix, plans, problems, volumes
 
 HEADLINES = ("paired_completion", "mcid_rate", "goals_met_rate", "visits_per_episode", "no_show_rate",
              "arrival_rate", "days_to_eval")
@@ -26,8 +26,10 @@ CHARTED = HEADLINES
 ATTENDANCE = ("no_show_rate", "no_show_share", "arrival_rate")
 EFFORT = ("visits_per_episode", "episode_days", "visits_per_week")
 DISCHARGE = ("discharge_rate", "goals_met_rate")
-MIX = ("age", "sex", "payer_class", "body_region", "acuity", "language")
+MIX = ("age_band", "sex", "payer_class", "body_region", "acuity", "language")
 HISTORY_MONTHS, ROLLING_MONTHS, YEAR = 24, 12, 12
+# Months after the data begin in which only short episodes can have ended: charts of ended episodes leave them out.
+START_UP_MONTHS = 3
 FINAL_AFTER_DAYS = 60      # metric definitions, section 0: administrative closures cannot be known earlier
 NOW, BEFORE, YEAR_AGO = "now", "before", "year_ago"
 
@@ -60,6 +62,11 @@ class _Ask:
     spans: Mapping[str, Period]
     rolling: Period
     history: Period
+    of_ended: Period
+
+    def charted(self, metric: str) -> Period:
+        """The months of a metric's chart."""
+        return self.of_ended if get(metric).cohort_rule == "discharged" else self.history
 
     def summarize(self, metrics: Sequence[str], when: str, by: str | None = None) -> Result:
         return summarize(self.cohort, list(metrics), by=by, period=self.spans[when])
@@ -91,11 +98,11 @@ def quarterly_review(dataset, period: str | Period, *, site_id: str | Sequence[s
     given = {"site_id": site_id, "discipline": discipline, "program": program}
     cohort = dataset.cohort(**{name: value for name, value in given.items() if value})
     ask = _Ask(cohort, {NOW: span, BEFORE: earlier(span, n_months(span)), YEAR_AGO: earlier(span, YEAR)},
-               months_up_to(span, ROLLING_MONTHS), _history(cohort, span))
+               months_up_to(span, ROLLING_MONTHS), _history(cohort, span), _history(cohort, span, START_UP_MONTHS))
     goals = plans.read_targets(targets, span) if targets else {}
-    charts = {metric: control_chart(cohort, metric, period=ask.history, target=goals.get(metric, {}).get("value"))
-              for metric in CHARTED}
-    named = [*_summary(ask), *_quality(ask), *_served(ask), *_attendance(ask), *_effectiveness(ask),
+    charts = {metric: control_chart(cohort, metric, period=ask.charted(metric),
+                                    target=goals.get(metric, {}).get("value")) for metric in CHARTED}
+    named = [*_summary(ask), *_quality(ask), *_served(ask, chosen), *_attendance(ask), *_effectiveness(ask),
              *_efficiency(ask), *_discharge(ask),
              *(NamedResult("charts", metric, chart.points) for metric, chart in charts.items())]
     released = disclosure.release([item.result for item in named], chosen)
@@ -128,13 +135,16 @@ def _check_period(span: Period | None, dataset) -> Period:
     return span
 
 
-def _history(cohort: Cohort, span: Period) -> Period:
-    """Up to two years of months, from the first month with an evaluation."""
+def _history(cohort: Cohort, span: Period, later: int = 0) -> Period:
+    """Up to two years of months, from so many months after the first one with an evaluation; never less than span."""
     history = months_up_to(span, HISTORY_MONTHS)
     first = cohort.facts.episodes["start_date"].min()
-    if pd.isna(first) or first.date() <= history.start:
+    if pd.isna(first):
         return history
-    start = min(first.date().replace(day=1), span.start)
+    begin = (first.to_period("M") + later).start_time.date()
+    if begin <= history.start:
+        return history
+    start = min(begin, span.start)
     return Period(start, span.end, f"{start}..{span.end}")
 
 
@@ -158,14 +168,15 @@ def _quality(ask: _Ask) -> Iterator[NamedResult]:
         yield NamedResult("quality", f"completion by {by}", ask.summarize(["paired_completion"], NOW, by))
 
 
-def _served(ask: _Ask) -> Iterator[NamedResult]:
+def _served(ask: _Ask, policy: Policy) -> Iterator[NamedResult]:
     for when, span in ask.spans.items():
         yield from (NamedResult("served", f"volumes {when}", part) for part in volumes.count(ask.cohort, span))
     monthly = volumes.count(ask.cohort, ask.history, every="month")
     yield from (NamedResult("served", "volumes monthly", part) for part in monthly)
-    variables = [name for name in MIX if name in ask.cohort.facts.episodes]
+    cohort = mix.with_wide_ages(ask.cohort, [ask.spans[when] for when in (NOW, YEAR_AGO)], policy)
+    variables = [name for name in MIX if name in cohort.facts.episodes]
     for when in (NOW, YEAR_AGO):
-        yield NamedResult("served", f"mix {when}", describe(ask.cohort, variables=variables, period=ask.spans[when]))
+        yield NamedResult("served", f"mix {when}", describe(cohort, variables=variables, period=ask.spans[when]))
 
 
 def _attendance(ask: _Ask) -> Iterator[NamedResult]:
@@ -221,6 +232,7 @@ def _record(dataset, ask: _Ask, policy: Policy, targets: Mapping, actions: Seque
         "review": {"period": span.label, "start": span.start.isoformat(), "end": span.end.isoformat(),
                    "spans": {when: other.label for when, other in ask.spans.items()},
                    "rolling": ask.rolling.label, "history": ask.history.label,
+                   "of_ended": ask.of_ended.label,
                    "state": "final" if cut >= span.end + timedelta(days=FINAL_AFTER_DAYS) else "provisional",
                    "filters": ask.cohort.filters},
         "dataset": {"name": dataset.name, "data_cut": cut.isoformat(), "note": dataset.note,
@@ -229,8 +241,10 @@ def _record(dataset, ask: _Ask, policy: Policy, targets: Mapping, actions: Seque
         "measures": {code: facts.measure(code).to_record() for code in codes},
         "definitions": [_definition(name) for name in names],
         "targets": dict(targets), "actions": list(actions),
+        "problems": problems.listed(dataset.quality.problems, policy),
         "notes": [f"Widened before anything is withheld: responders of {span.label} are pooled over instruments, and "
-                  f"each instrument is shown over the twelve months {ask.rolling.label}."],
+                  f"each instrument is shown over the twelve months {ask.rolling.start:%Y-%m} to "
+                  f"{ask.rolling.end:%Y-%m}; small age bands are joined with the next one."],
         "gates": [{"name": "data are usable", "required": True, "passed": dataset.quality.verdict != "not usable",
                    "note": dataset.quality.verdict}],
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from therapyeval.benchmark.control_chart import ControlChart
-from therapyeval.display import bundles, cells, chart_figures, measure_tables, result_tables
-from therapyeval.display.blocks import Block, Paragraph, Section, Warnings
+from therapyeval.display import cells, chart_figures, measure_tables, result_tables
+from therapyeval.display.blocks import Block, Bullets, Paragraph, Section, Warnings
 from therapyeval.display.cells import Record, records
 from therapyeval.display.change_tables import (
     Lookup,
@@ -15,18 +15,18 @@ from therapyeval.display.change_tables import (
     group_codes,
     headline,
     shared_digits,
-    shown_spans,
-    side_by_side,
     value_cell,
 )
 from therapyeval.display.definitions import definition_blocks
 from therapyeval.display.labels import Labels, parts
 from therapyeval.display.tables import Cell, Row, Table
-from therapyeval.display.variation import chart_sentence, without_limits
+from therapyeval.display.variation import chart_sentence
 from therapyeval.errors import UnknownNameError
 from therapyeval.formatting import is_missing, listed
-from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Bundle, Result
+from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Bundle
 from therapyeval.review.material import FILTER_WORDS, Material
+from therapyeval.review.parts import levels, provisional, rates, run, section
+from therapyeval.review.problems import problem_table
 from therapyeval.review.quarterly import NOW
 from therapyeval.review.summary import (
     AMBER_FROM,
@@ -34,14 +34,16 @@ from therapyeval.review.summary import (
     UNCONTROLLED,
     below_of,
     light_of,
-    provisional_words,
     summary,
     target_text,
 )
 
 NAMES = ("summary", "cover", "quality", "served", "attendance", "effectiveness", "efficiency", "discharge",
          "definitions")
-POOLED = "each patient's primary measure"
+POOLED = "each episode's primary measure"
+RULES = ("of all eligible episodes, missing counted as not achieved", "only those with both scores")
+COUNTED = {"evaluations": "episodes of care begun", "discharges": "episodes of care ended, also by rule after silence",
+           "attended visits": "appointments"}
 NOT_RECORDED, BY_MEASURE = "not recorded", "Both scores, by measure"
 BARS = ((AMBER_FROM, "60%"), (GREEN_FROM, "75%"))
 
@@ -63,14 +65,16 @@ def _cover(material: Material) -> Section:
     """Parameters and provenance: can this be reproduced?"""
     about, dataset, policy = material.about, material.part("dataset"), material.part("policy")
     if not about:
-        return _section("cover", "What this review covers", [], "its parameters")
+        return section("cover", "What this review covers", [], "its parameters")
     spans = dict(about.get("spans") or {})
     versions = material.bundle.tables[0].result.source.versions if material.bundle.tables else {}
     targets = [f"{material.labels.metric(metric)}: {target_text(float(item['value']), metric, material.labels)} "
                f"({item['origin']})" for metric, item in material.part("targets").items()]
     facts = [("Period", f"{about.get('period')} ({about.get('start')} to {about.get('end')})"),
              ("Compared with", listed([str(spans[when]) for when in ("before", "year_ago") if when in spans])),
-             ("Monthly charts", material.history), ("Measures one by one", material.rolling),
+             ("Monthly charts", material.history),
+             ("Monthly charts of ended episodes", material.of_ended if material.start_up else ""),
+             ("Measures one by one", material.rolling),
              *_asked(material), ("Targets", "; ".join(targets) or "none given"),
              ("Data", dataset.get("name")), ("Data cut", dataset.get("data_cut")),
              ("State", "final" if material.is_final else "provisional"),
@@ -82,8 +86,9 @@ def _cover(material: Material) -> Section:
              ("Software", ", ".join(f"{name} {version}" for name, version in versions.items()))]
     rows = tuple(Row(term, (Cell(str(text)),)) for term, text in facts if text)
     table = Table("parameters", "Parameters, data and policy of this review.", "", ("Value",), rows, "What", words=(0,))
-    notes = [Paragraph(str(text), "note") for text in material.record.get("notes") or ()]
-    return _section("cover", "What this review covers", [*_provisional(material), table, *notes], "its parameters")
+    said = [*(material.record.get("notes") or ()), material.start_up]
+    notes = [Paragraph(str(text), "note") for text in said if text]
+    return section("cover", "What this review covers", [*provisional(material), table, *notes], "its parameters")
 
 
 def _asked(material: Material) -> list[tuple[str, str]]:
@@ -108,11 +113,12 @@ def _quality(material: Material) -> Section:
                                     "are biased towards those who came back and are not to be acted on.",)))
         blocks += _completion_figures(material, groups)
         blocks.append(_completion_table(material, groups))
-    blocks += _run(material, "paired_completion", "Episodes by the month in which they ended.")
+    blocks += run(material, "paired_completion", "Episodes by the month in which they ended.")
     now = material.result("summary", f"headlines {NOW}")
     metrics = list(dict.fromkeys(now.exclusions["metric"])) if now is not None else []
-    table = exclusion_table(now, metrics, material.labels, material.whom("Units"))
-    return _section("quality", "Data quality", [*blocks, *([table] if table else [])], "scores or exclusions")
+    table = exclusion_table(now, metrics, material.labels, f"{material.period}; {material.where}.")
+    found = problem_table(material.record.get("problems") or ())
+    return section("quality", "Data quality", [*blocks, *filter(None, [table, found])], "scores or exclusions")
 
 
 def _completion_groups(material: Material) -> dict[str, list[tuple[str, Record]]]:
@@ -151,7 +157,8 @@ def _completion_table(material: Material, groups: Mapping[str, list[tuple[str, R
         "–" if is_missing(row["estimate"]) else light_of(row["estimate"]))), heading)
         for heading, items in groups.items() for label, row in items)
     notes = ("Green: at least 75%. Amber: 60 to 75%. Red: below 60%, change statistics are biased.",)
-    return Table("completion", "Eligible episodes with both scores.", material.whom("Discharged episodes"),
+    return Table("completion", "Eligible episodes with both scores.",
+                 f"Episodes that ended in the months named above each group; {material.where}.",
                  ("Completion (95% CI)", "Episodes", "Light"), rows, "Group", notes, words=(2,))
 
 
@@ -165,33 +172,42 @@ def _served(material: Material) -> Section:
         monthly, material.months, f"Referrals, evaluations, discharges and attended visits by month, "
                                   f"{material.history}; {material.where}.")
     if kinds:
-        lines = [Lookup(kind, kind[:1].upper() + kind[1:], statistic="count") for kind in kinds]
+        lines = [Lookup(kind, kind[:1].upper() + kind[1:], COUNTED.get(kind, ""), "count") for kind in kinds]
         notes = ("Referrals by the day received, evaluations by the start of care, discharges by its end, visits by "
-                 "their day.",)
+                 "their day. A patient with two episodes counts twice.",)
         blocks = [change_table("volumes", "How many.", material.everywhere, spans, lines, notes=notes, stub="Count"),
-                  figure or Paragraph("No figure: every month is withheld.")]
-    blocks += _levels(material, "served", "mix", "Case mix, now and in the same period a year ago.",
-                      "Patients of discharged episodes", "case mix")
-    blocks += _run(material, "days_to_eval", "Referrals by the month received; those still waiting are censored.")
-    return _section("served", "Who was served", blocks, "volumes or case mix")
+                  figure or Paragraph("No figure: every month is withheld."), *_volume_words(material, kinds)]
+    blocks += levels(material, "served", "mix", "Case mix, now and in the same period a year ago.",
+                      "Episodes that ended", "case mix",
+                      "Ages are those at the start of care; an age band of fewer people than the privacy policy allows "
+                      "is joined with the next one.")
+    blocks += run(material, "days_to_eval", "Referrals by the month received; those still waiting are censored.")
+    return section("served", "Who was served", blocks, "volumes or case mix")
+
+
+def _volume_words(material: Material, kinds: Sequence[str]) -> list[Block]:
+    """What each monthly count says: variation as it always was, or a change."""
+    readings = [material.volume_reading(kind) for kind in kinds]
+    said = tuple(chart_sentence(reading, material.months) for reading in readings if reading is not None)
+    return [Bullets(said), *([Paragraph(material.start_up, "note")] if material.start_up else [])] if said else []
 
 
 def _attendance(material: Material) -> Section:
     """Rates with stated denominators, their months, and the sites: do they stay?"""
     spans, blocks = material.spans("attendance", "rates"), []
     if spans:
-        blocks.append(_rates(material, "attendance-rates", "Attendance.", spans, {
+        blocks.append(rates(material, "attendance-rates", "Attendance.", spans, {
             "no_show_rate": "no-shows of attended, no-show and late-cancelled slots",
             "no_show_share": "no-shows of all appointments but rescheduled ones",
             "arrival_rate": "attended of all appointments but rescheduled ones"}))
     for metric in ("no_show_rate", "arrival_rate"):
-        blocks += _run(material, metric, "Appointments by the month they were due.")
+        blocks += run(material, metric, "Appointments by the month they were due.")
     blocks += _no_shows_by_group(material)
-    return _section("attendance", "Attendance", blocks, "attendance")
+    return section("attendance", "Attendance", blocks, "attendance")
 
 
 def _no_shows_by_group(material: Material) -> list[Block]:
-    """No-shows by site and discipline; appointments without either are a sentence, they would stretch the scale."""
+    """No-shows by site and discipline; slots without either are a sentence before it, they would stretch the scale."""
     groups, apart = {}, []
     for by, word in FILTER_WORDS.items():
         result = material.result("attendance", f"no-shows by {by}")
@@ -200,37 +216,45 @@ def _no_shows_by_group(material: Material) -> list[Block]:
         if rows:
             groups[f"No-shows by {word}"] = [(group, row, None) for group, row in rows.items()]
         if loose is not None:
-            apart.append(f"Not drawn: appointments without a {word}, such as missed first evaluations that belong to "
-                         f"no episode: {cells.share(loose)}, n {cells.count(loose)}.")
+            apart.append(Paragraph(_loose_words(loose, word)))
     if not groups:
         return []
     counted = chart_figures.n_range([row for rows in groups.values() for _, row, _ in rows])
     about = (f"No-shows of slots due with 95% intervals; appointments in {material.period}, {material.where}; "
-             f"{counted}. Not adjusted for different patients. {' '.join(apart)}")
-    figure = chart_figures.shares_figure(groups, "no-shows of slots due", about.strip(), limits=None,
+             f"{counted}. Not adjusted for different patients.")
+    figure = chart_figures.shares_figure(groups, "no-shows of slots due", about, limits=None,
                                          what="No-show rate of slots due")
-    return [figure or Paragraph("No figure by group: every rate is withheld.")]
+    return [*apart, figure or Paragraph("No figure by group: every rate is withheld.")]
+
+
+def _loose_words(row: Record, word: str) -> str:
+    """What slots that belong to no site or discipline do to the rates of those that have one."""
+    known = not is_missing(row["estimate"]) and not is_missing(row["n"])
+    share = f"{cells.count(row)} slots due, {cells.share(row)} of them no-shows" if known else \
+        "their number and rate are withheld" if cells.is_withheld(row) else "their number is not available"
+    return (f"Appointments without a {word}, such as missed first evaluations that belong to no episode yet: {share}. "
+            f"They count in the rate of all, but in no {word} below, so the rate of all need not lie between those of "
+            f"the {word}s.")
 
 
 def _effectiveness(material: Material) -> Section:
     """Responders under both missing rules, by site, and each measure: did they get better?"""
-    spans, blocks = material.spans("effectiveness", "responders"), [*_provisional(material, early=True)]
+    spans, blocks = material.spans("effectiveness", "responders"), [*provisional(material, early=True)]
     if not spans and material.result("effectiveness", "scores by measure") is None:
-        return _section("effectiveness", "Effectiveness", [], "outcomes")
+        return section("effectiveness", "Effectiveness", [], "outcomes")
     blocks.append(Paragraph(UNCONTROLLED))
     if spans:
         what = f"Improved by at least one MCID of {POOLED}"
-        lines = [Lookup("mcid_rate", what, "of everybody eligible, missing counted as not achieved", "proportion",
-                      MISSING_NOT_ACHIEVED),
-                 Lookup("mcid_rate", what, "of those with both scores", "proportion", COMPLETE_CASE),
+        lines = [Lookup("mcid_rate", what, RULES[0], "proportion", MISSING_NOT_ACHIEVED),
+                 Lookup("mcid_rate", what, "of episodes with both scores of that measure", "proportion", COMPLETE_CASE),
                  Lookup("paired_completion", material.labels.metric("paired_completion"), below_of("paired_completion"),
                       "proportion")]
         blocks.append(change_table("pooled", "Responders, pooled over instruments.",
                                    material.whom("Discharged episodes", "each span"), spans, lines,
-                                   notes=(material.labels.thresholds(),)))
-    blocks += _run(material, "mcid_rate", f"Episodes by the month in which they ended. {material.thresholds}")
+                                   notes=(material.primary_rule, material.labels.thresholds())))
+    blocks += run(material, "mcid_rate", f"Episodes by the month in which they ended. {material.thresholds}")
     blocks += _responders_by_group(material) + _measures(material)
-    return _section("effectiveness", "Effectiveness", blocks, "outcomes")
+    return section("effectiveness", "Effectiveness", blocks, "outcomes")
 
 
 def _responders_by_group(material: Material) -> list[Block]:
@@ -245,30 +269,28 @@ def _responders_by_group(material: Material) -> list[Block]:
         return []
     counted = chart_figures.n_range([row for rows in groups.values() for _, row, _ in rows])
     about = (f"Improved by at least one MCID of {POOLED}, with 95% intervals; discharged episodes, {material.period}, "
-             f"{material.where}. Filled: of everybody eligible, missing counted as not achieved. Hollow: only those "
-             f"with both scores. {material.thresholds} Sites treat different patients; the rates are not adjusted. "
+             f"{material.where}. {material.thresholds} Sites treat different patients; the rates are not adjusted. "
              f"Eligible: {counted}.")
-    figure = chart_figures.shares_figure(groups, "responders", about, what=f"Responders, MCID of {POOLED}")
+    figure = chart_figures.shares_figure(groups, "responders", about, what=f"Responders, MCID of {POOLED}", rules=RULES)
     return [figure or Paragraph("No figure by site or discipline: every share is withheld.")]
 
 
 def _measures(material: Material) -> list[Block]:
     """Each instrument over twelve months."""
-    scores, rates = (material.result("effectiveness", f"{what} by measure") for what in ("scores", "responders"))
+    scores, shares = (material.result("effectiveness", f"{what} by measure") for what in ("scores", "responders"))
     if scores is None:
         return []
     completion = material.result("quality", "completion by measure")
-    items = [] if rates is None else [
-        (material.labels.with_threshold(parts(metric)[1]), *(cells.first(rates, metric=metric, estimand=rule)
+    items = [] if shares is None else [
+        (material.labels.with_threshold(parts(metric)[1]), *(cells.first(shares, metric=metric, estimand=rule)
          for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE)))
-        for metric in result_tables.names_of(rates, "metric")]
+        for metric in result_tables.names_of(shares, "metric")]
     about = (f"Improved by at least the MCID named with the measure, with 95% intervals; discharged episodes, "
-             f"{material.rolling}, {material.where}. Filled: of everybody eligible, missing counted as not achieved. "
-             f"Hollow: only those with both scores. Sources and confidence of the MCIDs are under Definitions. "
+             f"{material.rolling}, {material.where}. Sources and confidence of the MCIDs are under Definitions. "
              f"Eligible: {chart_figures.n_range([row for _, row, _ in items])}.")
     figure = chart_figures.shares_figure({"Responders by measure, with its MCID": items}, "responders", about,
-                                         what="Responders by measure")
-    table = measure_tables.measure_table(scores, rates, completion, material.labels,
+                                         what="Responders by measure", rules=RULES)
+    table = measure_tables.measure_table(scores, shares, completion, material.labels,
                                          material.whom("Discharged episodes", material.rolling), AMBER_FROM)
     return [*([figure] if figure else []), table]
 
@@ -297,7 +319,7 @@ def _efficiency(material: Material) -> Section:
         blocks.append(Table("gain", "Gain per visit, by measure.", material.whom(
             "Discharged episodes with both scores", material.rolling), ("Points per visit",), rows, "Measure",
             ("Points of different measures cannot be compared with each other.", UNCONTROLLED)))
-    return _section("efficiency", "Efficiency", blocks, "effort")
+    return section("efficiency", "Efficiency", blocks, "effort")
 
 
 def _gain_row(labels: Labels, row: Record) -> Row:
@@ -306,12 +328,13 @@ def _gain_row(labels: Labels, row: Record) -> Row:
 
 
 def _discharge(material: Material) -> Section:
-    """Why care ended."""
-    spans, blocks = material.spans("discharge", "rates"), [*_provisional(material, early=True)]
+    """How care ended, month by month, and why."""
+    spans, blocks = material.spans("discharge", "rates"), [*provisional(material, early=True)]
     if spans:
-        blocks.append(_rates(material, "discharge-rates", "Discharges.", spans, {
+        blocks.append(rates(material, "discharge-rates", "Discharges.", spans, {
             "discharge_rate": "ended in the period, of episodes open in it",
             "goals_met_rate": "of discharged episodes, administrative closures counted as not met"}))
+    blocks += run(material, "goals_met_rate", "Episodes by the month in which they ended.")
     reasons = material.result("discharge", f"reasons {NOW}")
     if reasons is not None:
         known = next(iter(records(reasons, metric="reason", statistic="proportion")), None)
@@ -320,54 +343,14 @@ def _discharge(material: Material) -> Section:
                  "60 days of silence or as a clean-up, not by a clinician.")
         figure = chart_figures.levels_figure(reasons, "reason", about, "Reasons for the end of care")
         blocks.append(figure or Paragraph("No figure: every reason is withheld."))
-        blocks += _levels(material, "discharge", "reasons", "Reasons for the end of care, now and a year ago.",
+        blocks += levels(material, "discharge", "reasons", "Reasons for the end of care, now and a year ago.",
                           "Discharged episodes", "reasons")
-    blocks += _run(material, "goals_met_rate", "Episodes by the month in which they ended.")
-    return _section("discharge", "Discharge", blocks if spans or reasons is not None else [], "discharges")
+    return section("discharge", "Discharge", blocks if spans or reasons is not None else [], "discharges")
 
 
 def _definitions(material: Material) -> Section:
     blocks = definition_blocks(material.record.get("definitions") or (), material.labels)
-    return _section("definitions", "Definitions", blocks, "definitions")
-
-
-def _levels(material: Material, section: str, table: str, caption: str, units: str, what: str) -> list[Block]:
-    """Categories with their shares, spans beside each other; a span without any number is a sentence."""
-    spans, left_out = shown_spans(material.spans(section, table))
-    both = side_by_side(spans, caption)
-    note = [Paragraph(f"Not in the table of {what} – {left_out}", "note")] if left_out else []
-    return note if both is None else [result_tables.baseline_table(
-        both, material.labels, f"{units}; {material.where}.", flag=False, key=table, caption=caption), *note]
-
-
-def _rates(material: Material, key: str, caption: str, spans: Mapping[str, Result | None],
-           denominators: Mapping[str, str]) -> Table:
-    found = list(dict.fromkeys(row["metric"] for result in spans.values() for row in records(result)))
-    lines = [headline(metric, material.labels, denominators.get(metric, below_of(metric))) for metric in found]
-    return change_table(key, caption, material.everywhere, spans, lines,
-                        notes=("95% interval and n below each number.",))
-
-
-def _run(material: Material, metric: str, about: str) -> list[Block]:
-    """A monthly chart with what it says; a sentence where there is nothing to draw."""
-    reading = material.reading(metric)
-    if reading is None:
-        return []
-    figure = chart_figures.run_figure(reading, material.months, f"{about} {material.history}, {material.where}.")
-    if figure is None:
-        why = without_limits(reading)
-        return [Paragraph(f"{reading.label} by month: {why[:1].lower()}{why[1:]}. No chart is drawn.")]
-    return [Paragraph(chart_sentence(reading, material.months)), figure]
-
-
-def _provisional(material: Material, early: bool = False) -> Sequence[Block]:
-    """The warning of a provisional review; `early` asks for it only before outcomes may lead."""
-    words = provisional_words(material)
-    return [Warnings((words,))] if words and (material.outcomes_are_early or not early) else []
-
-
-def _section(name: str, title: str, blocks: Sequence[Block], what: str) -> Section:
-    return bundles.section(name, title, blocks, f"This review has no data on {what}.")
+    return section("definitions", "Definitions", blocks, "definitions")
 
 
 _RENDERERS = {"summary": summary, "cover": _cover, "quality": _quality, "served": _served, "attendance": _attendance,

@@ -16,11 +16,12 @@ from therapyeval.formatting import NOTHING, WITHHELD, is_missing, listed, plural
 from therapyeval.metrics import get, names
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED
 from therapyeval.review.material import OUTCOMES_AFTER_DAYS, Material
-from therapyeval.review.quarterly import FINAL_AFTER_DAYS, NOW
+from therapyeval.review.quarterly import BEFORE, FINAL_AFTER_DAYS, NOW
 
 GREEN_FROM, AMBER_FROM = 0.75, 0.60       # metric definitions, section 6
 MOST_FINDINGS, MOST_DECISIONS = 5, 3
 OUTCOMES = ("mcid_rate", "goals_met_rate")
+WHOM = {"paired_completion": "of eligible episodes; both scores of any measure", "mcid_rate": "of eligible episodes"}
 CLOSED = ("done", "closed", "cancelled", "completed")
 EARLY = f"outcomes do not lead a headline before {OUTCOMES_AFTER_DAYS} days after the end of the period"
 UNCONTROLLED = ("These are uncontrolled before-after changes of those who came: natural recovery and selection cannot "
@@ -46,8 +47,9 @@ def summary(material: Material) -> Section:
     blocks.append(table)
     blocks += _chart(material)
     blocks += [log_table(material)] if material.record.get("actions") else []
-    notes = [bundles.withheld_line(material.bundle), *map(str, material.record.get("notes") or ()), UNCONTROLLED]
-    blocks += [Paragraph(" ".join(notes), "note")]
+    notes = [UNCONTROLLED, material.start_up, bundles.withheld_line(material.bundle),
+             *map(str, material.record.get("notes") or ())]
+    blocks += [Paragraph(text, "note") for text in notes if text]
     return Section("summary", material.bundle.title, tuple(blocks), _state(material), top=True)
 
 
@@ -56,7 +58,7 @@ def _chart(material: Material) -> list[Block]:
     metric, units = (("no_show_rate", "Appointments by their month.") if material.outcomes_are_early else
                      ("mcid_rate", "Episodes by the month in which they ended."))
     reading = material.reading(metric)
-    figure = reading and run_figure(reading, material.months, f"{units} {material.history}, {material.where}.")
+    figure = reading and run_figure(reading, material.months, f"{units} {reading.span}, {material.where}.")
     return [figure] if figure else []
 
 
@@ -88,12 +90,13 @@ def completion_light(material: Material) -> Light:
         why = WITHHELD if cells.is_withheld(row) else "not available"
         return Light("", f"The share of eligible episodes with both scores is {why}: do not read outcomes without it.")
     color = light_of(row["estimate"])
-    advice = {"green": "Outcomes rest on most patients.",
-              "amber": "Read outcomes with care: those without a final score may have done worse or better.",
+    advice = {"green": "Outcomes rest on most of them.",
+              "amber": "Read outcomes with care: those without both scores may have done worse or better.",
               "red": "Change statistics are biased towards those who came back: do not act on them."}[color]
     share = cells.percent(row["estimate"], cells.percent_digits(row["denominator"]))
     return Light(color, f"Of {cells.count(row, 'denominator')} eligible episodes, {cells.count(row, 'numerator')} "
-                        f"({share}) had both scores. {advice} (Green from 75%, amber from 60%.)")
+                        f"({share}) had both scores of at least one measure. {advice} (Green from 75%, amber from "
+                        "60%.)")
 
 
 def light_of(share: float) -> str:
@@ -132,7 +135,7 @@ def headline_table(material: Material) -> Table | None:
         hidden = listed([material.labels.metric(metric) for metric in metrics if metric in OUTCOMES])
         notes.append(f"Not shown: {hidden}; {EARLY}.")
     elif "mcid_rate" in metrics:
-        notes.append(material.thresholds)
+        notes += [material.thresholds, material.primary_rule]
     return change_table("headlines", "Headline indicators.", material.everywhere, spans, lines, notes=notes,
                         extra={**extra, "What the months say": chart})
 
@@ -146,7 +149,8 @@ def below_of(metric: str) -> str:
     is_median = entry.kind in ("median", "time")
     rule = "missing counted as not achieved" if entry.two_rules else "median" if is_median else ""
     better = {"higher": "higher is better", "lower": "lower is better"}.get(entry.better, "")
-    return ", ".join(filter(None, [f"of {entry.population}", rule, better]))
+    whom = WHOM.get(name) or f"of {'discharged ' if entry.cohort_rule == 'discharged' else ''}{entry.population}"
+    return ", ".join(filter(None, [whom, rule, better]))
 
 
 def target_text(value: float, metric: str, labels: Labels) -> str:
@@ -169,12 +173,15 @@ def _state(material: Material) -> str:
 
 
 def _served(material: Material) -> str:
+    """How many there were, and how many in the period before."""
     kinds = ("evaluations", "discharges", "attended visits")
     counts = {kind: material.volume(kind) for kind in kinds}
     if not any(text[:1].isdigit() for text in counts.values()):
         return ""
     said = listed([f"{'number withheld of' if text == WITHHELD else text} {kind}" for kind, text in counts.items()])
-    return f"{material.period}: {said}."
+    before = [material.volume(kind, BEFORE) for kind in kinds]
+    beside = "" if NOTHING in before else f" {material.labels_of_spans[BEFORE]}: {listed(before)}."
+    return f"{material.period}: {said}.{beside}"
 
 
 def _findings(material: Material) -> list[str]:
@@ -196,10 +203,10 @@ def _responders(material: Material) -> str:
                       for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE))
     if main is None or material.outcomes_are_early:
         return ""
-    what = "improved by at least one MCID of each patient's primary measure"
+    what = "improved by at least one MCID of each episode's primary measure"
     if is_missing(main["estimate"]):
-        return f"How many patients {what} is {WITHHELD if cells.is_withheld(main) else 'not available'}."
-    beside = f" Of the {cells.count(complete)} with both scores: {cells.share(complete)}." \
+        return f"How many eligible episodes {what} is {WITHHELD if cells.is_withheld(main) else 'not available'}."
+    beside = f" Of the {cells.count(complete)} with both scores of that measure: {cells.share(complete)}." \
         if complete is not None and not is_missing(complete["estimate"]) else ""
     return (f"Responders: {cells.of(main)} eligible episodes, {cells.share(main)}, {what}, missing scores counted as "
             f"not achieved.{beside}")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from therapyeval.analysis import summarize
 from therapyeval.cohort import Cohort
-from therapyeval.period import Period, label_dates
+from therapyeval.period import Period, label_dates, spans
 from therapyeval.result import PEOPLE, Result, make_frame
 
 DATED = {"referrals received": ("referrals", "received_date"), "evaluations": ("episodes", "start_date"),
@@ -39,7 +39,7 @@ def _dated(cohort: Cohort, name: str, period: Period, every: str | None) -> tupl
     inside = frame[frame[column].between(pd.Timestamp(period.start), pd.Timestamp(period.end))]
     labels = label_dates(inside[column], every) if every else pd.Series("", index=inside.index)
     counted = inside.groupby(labels.to_numpy())["patient"].agg(n="size", people="nunique")
-    counted = counted if every or len(counted) else pd.DataFrame({"n": [0], "people": [0]}, index=[""])
+    counted = _with_zeros(counted, period, every)
     rows, people = _rows(name, population, counted.index, counted["n"], counted["people"])
     if not frame[column].min() <= pd.Timestamp(period.end):
         rows = rows.assign(estimate=np.nan, numerator=pd.NA, note="before the data begin")
@@ -50,8 +50,17 @@ def _visits(cohort: Cohort, period: Period, every: str | None) -> tuple[pd.DataF
     """Attended visits are the numerator of the arrival rate."""
     arrived = summarize(cohort, "arrival_rate", period=period, every=every)
     labels = arrived.frame["period"] if every else [""] * len(arrived.frame)
-    return _rows(VISITS, "appointments", labels, arrived.frame["numerator"].fillna(0),
-                 arrived.people["numerator"].fillna(0))
+    counted = pd.DataFrame({"n": arrived.frame["numerator"].fillna(0).to_numpy(),
+                            "people": arrived.people["numerator"].fillna(0).to_numpy()}, index=labels)
+    counted = _with_zeros(counted, period, every)
+    return _rows(VISITS, "appointments", counted.index, counted["n"], counted["people"])
+
+
+def _with_zeros(counted: pd.DataFrame, period: Period, every: str | None) -> pd.DataFrame:
+    """Also the months in which nothing happened, from the first one with a unit on."""
+    labels = [span.label for span in spans(period.start, period.end, every)] if every else [""]
+    first = labels.index(counted.index[0]) if len(counted) else len(labels) if every else 0
+    return counted.reindex(labels[first:], fill_value=0)
 
 
 def _rows(name: str, unit: str, labels: object, n: object, people: object) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -3,62 +3,62 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from therapyeval.data.sources import text
 from therapyeval.data.sources.raw import Raw
 from therapyeval.errors import DataError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def read(path: Path) -> Raw:
     """The file for the engine; its text where columns are of a kind that only Arrow writes as it is meant."""
-    import pyarrow.parquet
-
-    try:
-        schema = pyarrow.parquet.read_schema(path)
-    except (pyarrow.ArrowInvalid, OSError):
-        raise damaged(path.name) from None
+    schema = _opened(path).schema_arrow
     text.checked_names(schema.names, path.name)
-    plain = all(_is_plain(column.type) for column in schema)
-    return Raw(path.name, parquet=path) if plain else text.raw(as_text(path), path.name)
+    if all(_is_plain(kind) for kind in schema.types):
+        return Raw(path.name, None, parquet=path)
+    return loaded(path)
+
+
+def loaded(path: Path) -> Raw:
+    """All rows of a file as text."""
+    return text.numbered(_as_text(path), path.name)
 
 
 def columns(path: Path) -> list[tuple[str, str, bool]]:
     """Of each column of a file: what it is called there, its name without surrounding spaces, whether it holds text."""
-    import pyarrow.parquet
-
-    schema = pyarrow.parquet.read_schema(path)
+    schema = _opened(path).schema_arrow
     names = text.checked_names(schema.names, path.name)
     return [(column.name, name, _is_text(column.type)) for column, name in zip(schema, names, strict=True)]
 
 
-def as_text(path: Path):
-    """All columns as text, in a pyarrow Table.
+def _as_text(path: Path) -> pa.Table:
+    import pyarrow as pa
 
-    Raises
-    ------
-    DataError
-        Where the file is damaged or has columns that are no plain values.
-    """
+    try:
+        table = _opened(path).read()
+    except (pa.ArrowInvalid, OSError):
+        raise damaged(path.name) from None
+    return text.as_text(table.rename_columns(text.checked_names(table.column_names, path.name)), path.name)
+
+
+def _opened(path: Path):
     import pyarrow as pa
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(path).read()
+        return pyarrow.parquet.ParquetFile(path)
     except (pa.ArrowInvalid, OSError):
         raise damaged(path.name) from None
-    try:
-        columns = [column.cast(pa.string()) for column in table.columns]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise DataError(f"{path.name} has columns that are no plain values (lists, structures). Export it flat."
-                        ) from None
-    return pa.table(columns, names=text.checked_names(table.column_names, path.name))
 
 
 def damaged(file: str) -> DataError:
     return DataError(f"{file} is not a Parquet file, or a damaged one. Copy or export it again.")
 
 
-def _is_plain(kind) -> bool:
+def _is_plain(kind: pa.DataType) -> bool:
     """Text, numbers, yes/no, dates, and times without a zone or in universal time."""
     import pyarrow as pa
 
@@ -71,7 +71,7 @@ def _is_plain(kind) -> bool:
     return any(is_kind(kind) for is_kind in known)
 
 
-def _is_text(kind) -> bool:
+def _is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
