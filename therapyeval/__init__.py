@@ -24,6 +24,7 @@ _HOMES = {
     "evaluate_pilot": "pilot.evaluation",
     "run_report": "reports.run",
     "explore": "explorer.views",
+    "map_form": "explorer.mapping_form",
 }
 _MODULES = ("measures", "metrics", "stats")
 _SHOWN_LIVE = (("therapyeval.result", "Result"), ("therapyeval.benchmark.control_chart", "ControlChart"))

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import therapyeval as te
-from therapyeval.errors import TherapyevalError, UnknownNameError, UsageError
+from therapyeval.errors import DataError, TherapyevalError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from therapyeval.data import Dataset
     from therapyeval.result import Result
 
+MAPPING_HELP = "how raw files are read: a file, or a name of `map --ready` (default: mapping.yml beside the data)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +46,35 @@ def run_check(args: argparse.Namespace) -> tuple[str, int]:
     quality = _read(args).quality
     text = json.dumps(quality.to_dict(), indent=2, ensure_ascii=False) if args.json else quality.to_text()
     return text, 3 if quality.verdict == "not usable" else 0
+
+
+def run_map(args: argparse.Namespace) -> str | tuple[str, int]:
+    """Draft a mapping for raw files, or say what a mapping makes of them (--check)."""
+    from therapyeval.data import ready
+    if args.ready:
+        return ready.listing()
+    if not args.data:
+        raise UsageError("say which folder or file: therapyeval map RAW")
+    if args.check:
+        return _coverage(args)
+    if args.mapping:
+        raise UsageError("--mapping goes with --check.")
+    from therapyeval.data.draft import draft_mapping
+    from therapyeval.data.mapping_text import mapping_text, n_checks, write_mapping
+    text = mapping_text(draft_mapping(args.data))
+    if not args.output:
+        return text.rstrip()
+    path = write_mapping(text, args.output, overwrite=args.overwrite)
+    return (f"Draft written to {path}; lines to check: {n_checks(text)}. "
+            f"Next: therapyeval map RAW --check --mapping {path}")
+
+
+def _coverage(args: argparse.Namespace) -> tuple[str, int]:
+    from therapyeval.data.coverage import check_coverage
+    if args.output:
+        raise UsageError("--check prints to the screen only; leave -o out.")
+    coverage = check_coverage(args.data, args.mapping)
+    return coverage.to_text(), 0 if coverage.is_usable else DataError.exit_code
 
 
 def run_measures(args: argparse.Namespace) -> str:
@@ -81,11 +111,17 @@ def run_sample(args: argparse.Namespace) -> str:
     names = sorted(path.name for path in shipped.iterdir() if path.is_dir())
     if args.name not in names:
         raise UnknownNameError("sample", args.name, names)
+    wanted = {"n_sites": args.sites, "n_episodes": args.episodes, "seed": args.seed,
+              "file_format": "messy" if args.messy else args.format}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
     if args.name == "harbor_rehab":
-        write_sample(Path(args.folder))
+        write_sample(Path(args.folder), **wanted)
+    elif wanted:
+        raise UsageError("--sites, --episodes, --seed, --format and --messy go with harbor_rehab only.")
     else:
         shutil.copytree(shipped / args.name, args.folder, dirs_exist_ok=True)
-    return f"Sample {args.name} written to {args.folder}. Next: therapyeval check {args.folder}"
+    then = f"map {args.folder}/scheduler" if args.messy else f"check {args.folder}"
+    return f"Sample {args.name} written to {args.folder}. Next: therapyeval {then}"
 
 
 def run_summarize(args: argparse.Namespace) -> str:
@@ -165,6 +201,12 @@ def _as_pair(outcome: str | tuple[str, int]) -> tuple[str, int]:
     return outcome if isinstance(outcome, tuple) else (outcome, 0)
 
 
+def _mapping(text: str) -> str:
+    """A file, or the path of a mapping that comes with therapyeval."""
+    from therapyeval.data import ready
+    return ready.found(text)
+
+
 def _conf_level(text: str) -> float:
     try:
         level = float(text)
@@ -186,12 +228,26 @@ def _parser() -> argparse.ArgumentParser:
     _data(check)
     check.add_argument("--json", action="store_true", help="print the report as JSON")
 
+    draft = _command(commands, "map", run_map)
+    draft.add_argument("data", nargs="?", metavar="RAW", help="folder with raw files, or one file")
+    draft.add_argument("-o", "--output", metavar="mapping.yml", help="write the draft there (default: print it)")
+    draft.add_argument("--overwrite", action="store_true", help="also where that file is there already")
+    draft.add_argument("--check", action="store_true", help="say what is filled, not used, and not known")
+    draft.add_argument("--mapping", type=_mapping, metavar="M", help=MAPPING_HELP)
+    draft.add_argument("--ready", action="store_true", help="list the mappings that come with therapyeval")
+
     _command(commands, "measures", run_measures).add_argument("code", nargs="?", help="a measure, such as lefs")
     _command(commands, "metrics", run_metrics).add_argument("name", nargs="?", help="a metric, such as mcid_rate")
     _command(commands, "templates", run_templates).add_argument("name", nargs="?", help="a template")
     sample = _command(commands, "sample", run_sample)
     sample.add_argument("folder", metavar="DIR", help="where to write it")
     sample.add_argument("--name", default="harbor_rehab", help="which one (default harbor_rehab, synthetic)")
+    sample.add_argument("--sites", type=int, metavar="N", help="sites of the synthetic network (8)")
+    sample.add_argument("--episodes", type=int, metavar="N", help="episodes of care (18000); a million take minutes")
+    sample.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same data (20260930)")
+    shape = sample.add_mutually_exclusive_group()
+    shape.add_argument("--format", choices=("parquet", "csv"), help="of the tables (parquet)")
+    shape.add_argument("--messy", action="store_true", help="as three vendors would export them, truth kept aside")
 
     _add_questions(commands)
     _add_reports(commands)
@@ -245,7 +301,7 @@ def _data(command: argparse.ArgumentParser, option: bool = False) -> None:
         command.add_argument("--data", required=True, metavar="DATA", help="folder with the data")
     else:
         command.add_argument("data", metavar="DATA", help="folder with the data")
-    command.add_argument("--mapping", metavar="M", help="how raw files are read (default: mapping.yml beside the data)")
+    command.add_argument("--mapping", type=_mapping, metavar="M", help=MAPPING_HELP)
     command.add_argument("--policy", metavar="P", help="privacy policy of what is written: cms_11, internal or public")
     command.add_argument("--data-cut", metavar="DATE", help="nothing after this day is used")
 

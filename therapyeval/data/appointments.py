@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -112,6 +113,10 @@ class Appointments:
         groups = [*by, "period"] if every else by
         return _by_group(rows, groups), _exclusions(table, by)
 
+    def write(self, path: Path) -> None:
+        """Write the rows to a Parquet file; only the facts cache does."""
+        engine.write(self._table, path)
+
     def _filtered(self, conditions: Sequence[Condition]):
         import ibis
 
@@ -171,14 +176,13 @@ def _exclusions(table, by: list[str]) -> pd.DataFrame:
     return engine.fetch(counted.order_by([*by, "reason"])).astype({"n": "int64", "n_people": "int64"})
 
 
-def make_appointments(connection, visits, episodes: pd.DataFrame, describe: list[str],
-                      data_cut: pd.Timestamp) -> Appointments:
+def make_appointments(connection, visits, links, describe: list[str], data_cut: pd.Timestamp) -> Appointments:
     """Store the appointments with the attributes of their episodes.
 
     Parameters
     ----------
-    visits : Ibis table: FIXED (`episode` merged, or missing) and the appointment's own attributes
-    episodes : facts about episodes, with the columns of `describe`
+    visits : Ibis table: FIXED (`episode` as in the source, or missing) and the appointment's own attributes
+    links : Ibis table: of each source episode, the `merged` one of the facts and the columns of `describe`
     """
     import ibis
 
@@ -189,11 +193,11 @@ def make_appointments(connection, visits, episodes: pd.DataFrame, describe: list
                           (lead <= 30, LEAD_BANDS[2]), else_=LEAD_BANDS[3])
         table, names = table.mutate(lead_band=band), [*names, "lead_band"]
     table, names = table.mutate(weekday=table.date.day_of_week.full_name()), [*names, "weekday"]
-    if len(episodes):
-        linked = engine.load(connection, "episode_attributes", episodes[["episode", *describe]])
-        table = table.left_join(linked, "episode", rname="episode_{name}").drop("episode_episode")
-        shared = [name for name in describe if name in names]
-        table = table.mutate(**{name: ibis.coalesce(table[name], table[f"episode_{name}"]) for name in shared})
-        table = table.drop(*(f"episode_{name}" for name in shared))
-        names += [name for name in describe if name not in shared]
-    return Appointments(tuple(names), data_cut, engine.keep(connection, "appointments", table))
+    shared = [name for name in describe if name in names]
+    own = [name for name in describe if name not in names]
+    table = engine.looked_up(table, links, "episode", _merged="merged", **{f"_{name}": name for name in shared},
+                             **{name: name for name in own})
+    table = table.mutate(episode=table["_merged"], **{name: ibis.coalesce(table[name], table[f"_{name}"])
+                                                      for name in shared})
+    table = table.drop("_merged", *(f"_{name}" for name in shared))
+    return Appointments((*names, *own), data_cut, engine.keep(connection, "appointments", table))

@@ -1,183 +1,298 @@
-"""Canonical tables of text to checked tables: types, quarantine, rows entered twice.
+"""Canonical tables as they were read to checked tables: types, quarantine, rows entered twice.
 
-A bad value costs the value; only a row without a usable key, date or status goes to quarantine.
+The engine looks at every value; only row numbers and counts of what is wrong come out. A bad value costs the value;
+only a row without a usable key, date or status goes to quarantine.
 Source: metric definitions, section 9; data model, sections 1 to 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
-from therapyeval.data import convert, schema
-from therapyeval.data.links import with_absent
+from therapyeval.data import convert, engine, schema
 from therapyeval.data.mapping import Field, is_time_zone
-from therapyeval.data.quality import MERGED, QUARANTINED, Ledger
+from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
+from therapyeval.data.score_fields import ScoreField
+from therapyeval.data.score_table import UNREAD, read_scores
+from therapyeval.data.sources.raw import BLANK, LINE_ENDS, MARK, UNSEEN
 from therapyeval.errors import DataError, did_you_mean
 from therapyeval.formatting import first_few
 
 SHOWN_FROM, SHOWN_LENGTH = 11, 24  # an unknown code is named when so many rows have it and it is no longer
 WHAT = {"number": "a number", "date": "an ISO date (YYYY-MM-DD) from 1900 to 2099", "yes_no": "yes or no",
         "datetime": "an ISO date or time from 1900 to 2099"}
+OURS = ["_at", "_file", "_row"]
+BAD = "_bad_{}".format
 
 
-def check_table(name: str, raw: pd.DataFrame, attributes: MappingType[str, Field], measures: MappingType[str, object],
-                ledger: Ledger, *, declared_timepoints: bool = False) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Reading:
+    """One table while it is checked.
+
+    Attributes
+    ----------
+    source : the rows as they were read, with `_at`, `_file` and `_row`
+    rows : with types; `_lacks` says what keeps a row from being used (see `needs`), `_bad_*` which values cannot be
+    types : of the columns that are read
+    needs : columns without which a row cannot be used; `_lacks` is twice the place here (a bad value), or one more
+        (no value)
+    """
+
+    name: str
+    connection: object
+    source: object
+    rows: object
+    types: dict[str, object]
+    needs: list[str]
+
+
+def check_table(connection, name: str, source, attributes: MappingType[str, Field], measures: MappingType[str, object],
+                ledger: Ledger, *, declared_timepoints: bool = False, is_text: bool = False,
+                scores: MappingType[str, ScoreField] = MappingProxyType({})):
     """One table with typed columns, without the rows that nothing can use.
 
     Parameters
     ----------
-    raw : text columns, `_file` and `_row`
+    source : Ibis table of the rows as they were read, with `_at`, `_file`, `_row`
     attributes : declared further columns of this table
     declared_timepoints : whether scores are paired by their labels, so that they need no date
+    is_text : text is converted once and stored; a Parquet file is scanned again by whoever asks
+    scores : what the mapping declares of units and scales (`Mapping.score_fields`)
 
     Returns
     -------
-    DataFrame
-        A datetime column `x` gives `x` (as written), `x_has_time` and `x_offset` (minutes). The index counts from 0.
+    Ibis table
+        A datetime column `x` gives `x` (as written), `x_has_time` and `x_offset` (minutes).
 
     Raises
     ------
     DataError
-        Where most dates of a column are not ISO dates, so that their format has to be declared.
+        Where most dates of a column are not ISO dates, so that their format has to be declared; where the unit,
+        scale or good end of a column of scores is open.
     """
-    types = {column: schema.TABLES[name].columns[column] for column in raw if column in schema.TABLES[name].columns}
+    if name == "assessments" and "score" in source.columns:
+        source = read_scores(connection, source, scores, measures, ledger)
+    types = {column: schema.TABLES[name].columns[column] for column in source.columns
+             if column in schema.TABLES[name].columns}
     if name == "assessments":
         types["measure_code"] = tuple(measures)
     types.update({column: _attribute_type(field) for column, field in attributes.items()})
-    parts = [raw[["_file", "_row"]]]
-    bad: dict[str, pd.Series] = {}
-    for column, kind in types.items():
-        values, bad[column] = _converted(name, column, raw, kind)
-        parts.append(values.rename(column) if isinstance(values, pd.Series) else values)
-    frame = pd.concat(parts, axis=1)
-    if name == "assessments":
-        frame, bad["score"] = _reasons_in_scores(frame, raw, bad["score"])
-    needs = [column for column in schema.ROW_NEEDS[name] if not (declared_timepoints and column == "date")]
-    keep = _quarantine(name, needs, raw, frame, bad, types, ledger)
-    for column, mask in bad.items():
-        _report_bad(name, column, raw[mask & keep], types[column], ledger)
-    keep &= _once(name, raw, keep, ledger)
-    return frame[keep].reset_index(drop=True)
+    if not is_text:
+        source = _in_one_line(connection, source, [column for column, kind in types.items() if kind == "text"])
+    needs = [column for column in schema.ROW_NEEDS[name]
+             if column in types and not (declared_timepoints and column == "date")]
+    make = engine.keep if is_text else engine.view
+    rows = make(connection, f"{name}_read", _typed(name, source, types, needs))
+    reading = Reading(name, connection, source, rows, types, needs)
+    flags = _flagged(reading)
+    _refuse_undeclared_dates(reading, flags, ledger)
+    lost = _quarantine(reading, flags, ledger)
+    for column in (column for column in types if BAD(column) in flags):
+        _report_bad(reading, column, flags[flags[BAD(column)] & flags["_lacks"].isna()], ledger)
+    lost += _entered_twice(reading, ledger)
+    return _without(reading, lost)
+
+
+def _in_one_line(connection, source, columns: list[str]):
+    """Words of a Parquet file that a reader will see, without control characters (other sources have none)."""
+    odd = engine.matching(connection, source, [name for name in columns if source[name].type().is_string()], UNSEEN)
+    return source.mutate(**{column: source[column].re_replace(LINE_ENDS, " ").re_replace(UNSEEN, MARK)
+                            for column in odd}) if odd else source
 
 
 def _attribute_type(field: Field) -> object:
     return field.type if field.values is None else tuple(word for word in dict.fromkeys(field.values.values()) if word)
 
 
-def _converted(table: str, column: str, raw: pd.DataFrame, kind: object) -> tuple[pd.Series | pd.DataFrame, pd.Series]:
-    text = raw[column]
+def _typed(name: str, source, types: MappingType[str, object], needs: list[str]):
+    """The columns with types, which values are bad, and what each row lacks."""
+    import ibis
+
+    columns, bad = {}, {}
+    for column, kind in types.items():
+        values, wrong = _converted(column, source[column], kind)
+        columns.update({f"{column}{end}": value for end, value in values.items()})
+        if wrong is not None:
+            bad[column] = wrong
+    if UNREAD in source.columns:
+        bad["score"] = source[UNREAD]
+    rows = source.select(*OURS, **columns, **{BAD(column): wrong for column, wrong in bad.items()})
+    lacks = []
+    for place, column in enumerate(needs):
+        lacks += [(rows[BAD(column)], 2 * place)] if column in bad else []
+        lacks += [(rows[column].isnull(), 2 * place + 1)]
+    return rows.mutate(_lacks=ibis.cases(*lacks, else_=None).cast("int8"))
+
+
+def _converted(column: str, given, kind: object):
+    """Values (by the ending of their name) of a column, and which are bad (None: none can be)."""
     if isinstance(kind, tuple):
-        return convert.to_code(text, kind)
-    if kind in ("id", "text"):
-        if column == "time_zone":
-            values = text.where(text.map({zone: is_time_zone(zone) for zone in text.dropna().unique()}).eq(True))
-            return values, text.notna() & values.isna()
-        return text, pd.Series(False, index=text.index)
-    if kind == "number":
-        values, bad = convert.to_number(text)
-        if column == "age":
-            bad |= values.notna() & ~values.between(0, schema.MAX_AGE)
-        return values.where(~bad), bad
-    if kind == "yes_no":
-        return convert.to_yes_no(text)
-    values, bad = convert.to_date(text) if kind == "date" else convert.to_datetime(text)
-    _refuse_undeclared_dates(table, column, raw, bad)
-    if kind == "date":
-        return values, bad
-    return values.set_axis([column, f"{column}_has_time", f"{column}_offset"], axis=1), bad
+        value, bad = convert.to_code(given, kind)
+    elif column == "time_zone":
+        value = convert.to_text(given)
+        known = [zone for zone in engine.fetch(value.name("zone").as_table().distinct())["zone"].dropna()
+                 if is_time_zone(zone)]
+        value, bad = convert.to_code(given, known)
+    elif kind in ("id", "text"):
+        value, bad = convert.to_text(given), None
+    elif kind == "datetime":
+        return convert.to_datetime(given)
+    else:
+        value, bad = {"number": convert.to_number, "date": convert.to_date, "yes_no": convert.to_yes_no}[kind](given)
+    if column == "age" and kind == "number":
+        bad |= (value.notnull() & ~value.between(0, schema.MAX_AGE)).fill_null(False)
+        value = bad.ifelse(None, value)
+    return {"": value}, bad
 
 
-def _refuse_undeclared_dates(table: str, column: str, raw: pd.DataFrame, bad: pd.Series) -> None:
+def _flagged(reading: Reading) -> pd.DataFrame:
+    """The rows with something wrong: row number, what they lack, and which values are bad."""
+    import ibis
+
+    flags = [name for name in reading.rows.columns if name.startswith(BAD(""))]
+    wrong = ibis.or_(reading.rows["_lacks"].notnull(), *(reading.rows[name] for name in flags))
+    return engine.fetch(reading.rows.filter(wrong).select(*OURS, "_lacks", *flags).order_by("_at"))
+
+
+def _refuse_undeclared_dates(reading: Reading, flags: pd.DataFrame, ledger: Ledger) -> None:
     """Most texts of a column are no ISO dates: a format is missing, and is not guessed."""
-    n_given = int(raw[column].notna().sum())
-    if n_given and bad.sum() * 2 > n_given:
-        rows = raw.loc[bad, "_row"].tolist()
-        raise DataError(
-            f"{raw.loc[bad, '_file'].iloc[0]}: {len(rows)} of {n_given} values of {column} ({table}) are not dates "
-            f"such as 2026-07-31 (file rows {first_few(rows)}). Declare how they are written in a mapping: "
-            f'`{{column: {raw[column].name}, format: "%m/%d/%Y"}}`.')
+    for column, kind in reading.types.items():
+        if kind not in ("date", "datetime") or not flags[BAD(column)].any():
+            continue
+        bad, given = flags[flags[BAD(column)]], convert.to_text(reading.source[column])
+        n_given = int(given.count().to_pyarrow().as_py())
+        if len(bad) * 2 > n_given:
+            raise DataError(
+                f"{ledger.file_name(bad['_file'].iloc[0])}: {len(bad)} of {n_given} values of {column} "
+                f"({reading.name}) are not dates such as 2026-07-31 (file rows {first_few(bad['_row'].tolist())}). "
+                f'Declare how they are written in a mapping: `{{column: {column}, format: "%m/%d/%Y"}}`.')
 
 
-def _reasons_in_scores(frame: pd.DataFrame, raw: pd.DataFrame, bad: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
-    """A word such as `unable` in place of a score is the reason why there is none."""
-    words, unknown = convert.to_code(raw["score"].where(bad), schema.MISSING_REASONS)
-    given = with_absent(frame, missing_reason="str")["missing_reason"]
-    return frame.assign(missing_reason=given.fillna(words)), unknown
+def _quarantine(reading: Reading, flags: pd.DataFrame, ledger: Ledger) -> list[int]:
+    """Count the rows that lack something under the first thing they lack; their places."""
+    lacking = flags[flags["_lacks"].notna()]
+    blank = _blank(reading) if len(lacking) else set()
+    is_blank = lacking["_at"].isin(blank)
+    ledger.set_aside(LEFT_OUT, reading.name, lacking[is_blank], BLANK)
+    for place, column in enumerate(reading.needs):
+        bad, none = (lacking[~is_blank & (lacking["_lacks"] == number)] for number in (2 * place, 2 * place + 1))
+        for rows, told in ((bad, _wrong), (none, _nothing)):
+            if len(rows):
+                reason, rule, todo = told(reading, column)
+                ledger.set_aside(QUARANTINED, reading.name, rows, reason, rule=rule, todo=todo)
+    return lacking["_at"].tolist()
 
 
-def _quarantine(name: str, needs: list[str], raw: pd.DataFrame, frame: pd.DataFrame, bad: dict[str, pd.Series],
-                types: dict, ledger: Ledger) -> pd.Series:
-    """Which rows have all they need; the others are counted under the first thing they lack."""
-    keep = pd.Series(True, index=raw.index)
-    for column in (column for column in needs if column in frame):
-        for lost, reason, rule in ((bad[column], *_wrong(column, raw[bad[column] & keep], types[column])),
-                                   (frame[column].isna(), f"no {column}", f"no {column}")):
-            ledger.set_aside(QUARANTINED, name, raw[keep & lost], reason, rule=rule,
-                             todo=_todo(name, column, types[column], raw))
-            keep &= ~lost
-    return keep
+def _blank(reading: Reading) -> set[int]:
+    """Places of rows without any content (a source of text has set them aside already)."""
+    import ibis
+
+    given = [name for name in reading.source.columns if name not in OURS]
+    nothing = ibis.and_(*(convert.to_text(reading.source[name]).isnull() for name in given))
+    return set(engine.fetch(reading.source.filter(nothing).select("_at"))["_at"])
 
 
-def _wrong(column: str, rows: pd.DataFrame, kind: object) -> tuple[str, str]:
-    """Why these rows cannot be used: a reason without values, and one that names frequent codes."""
+def _nothing(reading: Reading, column: str) -> tuple[str, str, str]:
+    return f"no {column}", f"no {column}", _todo(reading, column, {})
+
+
+def _wrong(reading: Reading, column: str) -> tuple[str, str, str]:
+    """Why rows with a bad value cannot be used: a reason without values, a rule that names frequent codes, a hint."""
+    kind = reading.types[column]
     if not isinstance(kind, tuple):
         reason = f"{column} is not {WHAT.get(kind, 'known')}"
-        return reason, reason
+        return reason, reason, _todo(reading, column, {})
+    codes = _frequent(reading, column)
+    shown = [f"{code!r} ({n} rows)" for code, n in codes.items()]
     reason = f"unknown {column}"
-    shown = [f"{code!r} ({n} rows)" for code, n in _frequent(rows[column]).items()]
-    return reason, f"{reason}: {', '.join(shown)}" if shown else reason
+    return reason, f"{reason}: {', '.join(shown)}" if shown else reason, _todo(reading, column, codes)
 
 
-def _frequent(text: pd.Series) -> dict[str, int]:
-    """Codes that may be named: short, and seen in many rows."""
-    return {code: n for code, n in text.value_counts().items() if n >= SHOWN_FROM and len(code) <= SHOWN_LENGTH}
+def _frequent(reading: Reading, column: str) -> dict[str, int]:
+    """Unknown codes that may be named: short, and in many rows that lack nothing before it."""
+    rows, place = reading.rows, reading.needs.index(column) if column in reading.needs else None
+    counted = rows["_lacks"].isnull() if place is None else rows["_lacks"] == 2 * place
+    places = rows.filter(rows[BAD(column)] & counted).select("_at")
+    text = reading.source.semi_join(places, "_at").select(code=convert.to_text(reading.source[column]))
+    codes = text.group_by("code").aggregate(n=text.count())
+    codes = codes.filter((codes.n >= SHOWN_FROM) & (codes.code.length() <= SHOWN_LENGTH))
+    found = engine.fetch(codes.order_by([codes.n.desc(), codes.code]))
+    return dict(zip(found["code"], found["n"], strict=True))
 
 
-def _todo(table: str, column: str, kind: object, raw: pd.DataFrame) -> str:
+def _todo(reading: Reading, column: str, codes: MappingType[str, int]) -> str:
+    kind = reading.types[column]
     if column == "measure_code":
-        known = {code.casefold() for code in kind}
-        unknown = [code for code in _frequent(raw[column]) if code.casefold() not in known]
-        hint = did_you_mean(unknown[0], kind) if unknown else ""
+        hint = did_you_mean(next(iter(codes)), kind) if codes else ""
         return f"Use a code that `therapyeval measures` lists, or add a measures.csv beside the data.{hint}"
     if isinstance(kind, tuple):
         return f"Use one of {', '.join(kind)}, or map the code under `values:` in mapping.yml."
     if kind in ("date", "datetime"):
         return "Write dates as YYYY-MM-DD, or declare their format in mapping.yml."
-    return f"Every row of {table} needs {column}."
+    return f"Every row of {reading.name} needs {column}."
 
 
-def _report_bad(name: str, column: str, rows: pd.DataFrame, kind: object, ledger: Ledger) -> None:
-    if column == "age":
-        what = f"age not between 0 and {schema.MAX_AGE}"
-    elif isinstance(kind, tuple):
-        what = _wrong(column, rows, kind)[1]
-    else:
-        what = f"{column} is not {WHAT.get(kind, 'known')}"
-    ledger.problem("warning", name, rows, f"{what}; taken as missing, the row stays",
+def _report_bad(reading: Reading, column: str, rows: pd.DataFrame, ledger: Ledger) -> None:
+    if rows.empty:
+        return
+    kind = reading.types[column]
+    what = f"age not between 0 and {schema.MAX_AGE}" if column == "age" else _wrong(reading, column)[1]
+    ledger.problem("warning", reading.name, rows, f"{what}; taken as missing, the row stays",
                    f"Correct the values, or map the codes under `values:`. Known: {', '.join(kind)}."
                    if isinstance(kind, tuple) and len(kind) <= 20 else "")
 
 
-def _once(name: str, raw: pd.DataFrame, keep: pd.Series, ledger: Ledger) -> pd.Series:
+def _entered_twice(reading: Reading, ledger: Ledger) -> list[int]:
     """The same row twice counts once; one key with different contents cannot be used.
 
     Assessments with one id and different contents are left to the same-day rule.
     """
-    key = schema.TABLES[name].key
-    content = [column for column in raw if column not in ("_file", "_row")]
-    rows = raw[keep]
-    twice = rows[rows.duplicated(key, keep=False)] if key in rows else rows
-    if key == "assessment_id":
-        twice = twice[twice[key].notna()]
-    same = pd.Series(False, index=raw.index)
-    same[twice.index[twice.duplicated(content)]] = True
-    ledger.set_aside(MERGED, name, raw[same], "the same row twice")
-    lost = pd.Series(False, index=raw.index)
-    if key in rows and key != "assessment_id":
-        rows = raw[keep & ~same]
-        lost[rows.index[rows.duplicated(key, keep=False)]] = True
-        ledger.set_aside(QUARANTINED, name, raw[lost], f"the same {key} with different contents",
+    key = schema.TABLES[reading.name].key
+    rows = _repeated(reading, key if key in reading.rows.columns else None)
+    same = rows["_place"] > 0
+    ledger.set_aside(MERGED, reading.name, rows[same], "the same row twice")
+    lost = pd.Series(False, index=rows.index)
+    if key in reading.rows.columns and key != "assessment_id":
+        rest = rows.loc[~same, "_key"]
+        lost.loc[rest.index] = rest.groupby(rest).transform("size") > 1
+        ledger.set_aside(QUARANTINED, reading.name, rows[lost], f"the same {key} with different contents",
                          todo="Export the table again with one row per key.")
-    return ~(same | lost)
+    return rows.loc[same | lost, "_at"].tolist()
+
+
+def _repeated(reading: Reading, key: str | None) -> pd.DataFrame:
+    """Rows that share their key (without one: any rows): `_place` among rows of the same content, number of the key."""
+    import ibis
+
+    usable = reading.rows.filter(reading.rows["_lacks"].isnull())
+    none = pd.DataFrame({"_at": [], "_file": [], "_row": [], "_place": [], "_key": []}, dtype="int64")
+    if key is None:
+        places = usable.select("_at", _key=ibis.literal(0))
+    else:
+        usable = usable.filter(usable[key].notnull()) if key == "assessment_id" else usable
+        many = usable.group_by(key).having(usable.count() > 1).aggregate(n=usable.count())
+        many = engine.keep(reading.connection, "repeated", many.mutate(_key=ibis.row_number()))
+        if not int(many.count().to_pyarrow().as_py()):
+            return none
+        places = usable.join(many, key).select("_at", "_key")
+    source = reading.source.join(places, "_at")
+    content = [name for name in reading.source.columns if name not in OURS]
+    place = ibis.row_number().over(ibis.window(group_by=content, order_by="_at"))
+    return engine.fetch(source.mutate(_place=place).select(*OURS, "_place", "_key").order_by("_at"))
+
+
+def _without(reading: Reading, lost: list[int]):
+    """The typed rows but for those at these places."""
+    import pyarrow as pa
+
+    rows = reading.rows
+    if lost:
+        places = pa.table({"_at": pa.array(lost, pa.int64())})
+        places = engine.from_arrow(reading.connection, f"{reading.name}_lost", places)
+        rows = rows.anti_join(places, "_at")
+    names = [name for name in rows.columns if name != "_lacks" and not name.startswith(BAD(""))]
+    return rows.select(*names)

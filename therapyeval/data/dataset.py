@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -12,19 +12,18 @@ import pandas as pd
 
 from therapyeval import measures as registry
 from therapyeval.cohort import Cohort, Facts, read_filters
-from therapyeval.data import schema, sources
+from therapyeval.data import cache, engine, ready, sources
 from therapyeval.data.check import check_table
-from therapyeval.data.links import Crosswalk
-from therapyeval.data.mapping import Entry, Field, Mapping, read_mapping
-from therapyeval.data.quality import LEFT_OUT, Ledger, QualityReport
-from therapyeval.data.reshape import attributes_by_table, reshape, set_aside, translated
+from therapyeval.data.given import MEASURES_NAME, Given, files_of, name_of, read_canonical, read_mapped
+from therapyeval.data.links import make_numbers, numbered
+from therapyeval.data.mapping import Mapping, read_mapping
+from therapyeval.data.quality import Ledger, QualityReport
 from therapyeval.data.rollup import roll_up
-from therapyeval.data.visits import described_visits
+from therapyeval.data.visits import described_visits, used_visits
 from therapyeval.errors import DataError, ParameterError, did_you_mean
 from therapyeval.result import Source
 
-MAPPING_NAME, MEASURES_NAME = "mapping.yml", "measures.csv"
-TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet")
+MAPPING_NAME = "mapping.yml"
 PACKAGES = ("therapyeval", "pandas", "duckdb", "ibis-framework", "pyarrow")
 CUT_FROM = (("visits", "date"), ("discharges", "discharge_date"), ("episodes", "discharge_date"),
             ("assessments", "date"))
@@ -52,7 +51,6 @@ class Dataset:
     policy: tuple[str, str] | None
     name: str
     note: str = ""
-    _crosswalk: Crosswalk | None = field(default=None, repr=False)
 
     def cohort(self, **filters: object) -> Cohort:
         """A selection by attributes: a value, a list of values, or a range such as "18..64"; none selects all.
@@ -72,11 +70,12 @@ class Dataset:
 
 def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
                  data_cut: object = None) -> Dataset:
-    """Read a folder of canonical tables, or raw files as a mapping says.
+    """Read canonical tables, a FHIR export, an OMOP database, or raw files as a mapping says.
 
     Parameters
     ----------
-    path_or_url : folder with the data, or the one file that the mapping reads. Addresses (http) are not read yet.
+    path_or_url : folder with the data, one file, or the address of a database (postgresql://user@host/name). Without
+        a mapping that lists tables, files, sheets of a workbook or tables of a database are named for canonical tables.
     mapping : mapping file; default `mapping.yml` beside the data. `measures.csv` beside the data adds measures.
     data_cut : last day used, ISO text or a date; default: the mapping's, else the latest attended visit, discharge
         or assessment
@@ -88,163 +87,93 @@ def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
     ParameterError
         For a data cut that is not a date.
     """
-    folder, only = _located(path_or_url)
+    folder, place = _located(path_or_url)
     local = folder / MEASURES_NAME
     measures = registry.read(local if local.is_file() else None)
     spec = _read_spec(folder, mapping, measures)
-    ledger, files = Ledger(), {}
-    if spec.tables:
-        raw, attributes = _read_mapped(folder, only, spec, files, ledger)
-    else:
-        raw, attributes = _read_canonical(folder, only, spec, files, ledger)
-    tables = _checked(raw, attributes, measures, spec, ledger)
+    files = [*files_of(folder, place, spec), *([local] if local.is_file() else [])]
+    is_large = sum(path.stat().st_size for path in files) >= cache.FROM_BYTES
+    cut_text = "" if data_cut is None else str(data_cut)
+    made_from = _state(files, (spec.file, spec.text, cut_text, sources.name(place)))
+    stored, damaged = cache.load(folder, made_from, measures) if is_large else (None, False)
+    if stored is None:
+        stored = _made(folder, place, spec, measures, data_cut, made_from)
+        if not cache.is_current(made_from, files):
+            raise DataError(f"files of {name_of(place)} were changed while they were read. Read them again.")
+        if is_large and cache.store(folder, made_from, stored):
+            stored = cache.load(folder, made_from, measures)[0] or stored
+    quality = stored.quality.with_note(cache.DAMAGED, cache.NAME) if damaged else stored.quality
+    return Dataset(stored.facts, quality, stored.fingerprint, stored.facts.data_cut, spec.policy, name_of(place),
+                   spec.note)
+
+
+def _made(folder: Path, place: Path | str, spec: Mapping, measures: MappingType[str, object], data_cut: object,
+          made_from: cache.State) -> cache.Stored:
+    """Facts from the files or the database."""
+    ledger, connection = Ledger(), engine.connect()
+    given = (read_mapped(connection, folder, place, spec, ledger) if spec.tables
+             else read_canonical(connection, place, spec, ledger))
+    tables = _checked(connection, given, measures, spec, ledger)
     cut = _data_cut(data_cut, spec, tables)
-    names = {table: list(fields) for table, fields in attributes.items()}
-    facts, crosswalk = roll_up(tables, spec, cut, names, measures, ledger)
-    if local.is_file():
-        files[MEASURES_NAME] = local.read_bytes()
-    return Dataset(facts, ledger.report(), _fingerprint(files, spec, data_cut), cut, spec.policy,
-                   folder.resolve().name, spec.note, crosswalk)
+    names = {table: list(fields) for table, fields in given.attributes.items()}
+    facts = roll_up(connection, tables, spec, cut, names, measures, ledger)
+    digests = {name: digest for name, (_, _, digest) in made_from.files.items()} | given.digests
+    return cache.Stored(facts, ledger.report(), _fingerprint(digests, spec, data_cut))
 
 
-def _checked(raw: MappingType[str, pd.DataFrame], attributes: MappingType[str, MappingType[str, Field]],
-             measures: MappingType[str, object], spec: Mapping, ledger: Ledger) -> dict[str, pd.DataFrame]:
-    """All tables with types, without rows that nothing can use; visits with their day and final status."""
+def _state(paths: list[Path], settings: tuple[str, ...]) -> cache.State:
+    try:
+        return cache.state(paths, settings) if paths else cache.State({}, "")
+    except OSError as error:
+        raise sources.unreadable(Path(error.filename or "a file").name) from None
+
+
+def _checked(connection, given: Given, measures: MappingType[str, object], spec: Mapping,
+             ledger: Ledger) -> dict[str, object]:
+    """All tables with types, without rows that nothing can use, numbered; visits with their day and final status."""
     declared = spec.timepoint_rule == "declared"
-    if "assessments" in raw and not declared and len(raw["assessments"]) and raw["assessments"]["date"].isna().all():
-        raise DataError("the scores have no dates, so baseline and final score cannot be found by date. "
-                        f"Write `timepoint_rule: declared` in {spec.file}.")
-    tables = {name: check_table(name, frame, attributes.get(name, {}), measures, ledger, declared_timepoints=declared)
-              for name, frame in raw.items()}
-    if "visits" in tables:
-        tables["visits"] = described_visits(tables["visits"], tables.get("sites"), tables.get("charges"),
-                                            spec.time_zone, ledger)
-    return tables
+    if "assessments" in given.tables and not declared:
+        rows = given.tables["assessments"]
+        if rows.aggregate(none=(rows.count() > 0) & (rows.date.count() == 0)).to_pyarrow()["none"][0].as_py():
+            raise DataError("the scores have no dates, so baseline and final score cannot be found by date. "
+                            f"Write `timepoint_rule: declared` in {spec.file}.")
+    tables = {name: check_table(connection, name, rows, given.attributes.get(name, {}), measures, ledger,
+                                declared_timepoints=declared, is_text=name in given.text, scores=spec.score_fields)
+              for name, rows in given.tables.items()}
+    numbers, visits = make_numbers(connection, tables), tables.pop("visits", None)
+    found = {name: engine.view(connection, f"{name}_numbered", numbered(rows, numbers))
+             for name, rows in tables.items()}
+    if visits is not None:
+        visits = described_visits(connection, visits, tables.get("sites"), tables.get("charges"), spec.time_zone)
+        visits = numbered(visits, numbers, ("patient", "staff"))
+        found["visits"] = used_visits(connection, visits, found.get("episodes"),
+                                      list(given.attributes.get("visits", ())), has_charges="charges" in tables)
+    return found
 
 
-def _located(path_or_url: str | Path) -> tuple[Path, Path | None]:
-    """The data folder, and the one file where a file was given."""
+def _located(path_or_url: str | Path) -> tuple[Path, Path | str]:
+    """The folder that mapping and measures may lie in, and what is read: folder, file or address of a database."""
     if str(path_or_url).startswith(("http://", "https://")):
-        raise DataError("addresses are not read yet: download the file and give its path.")
-    path = Path(path_or_url)
-    if path.is_dir():
-        return path, None
-    if path.is_file():
-        return path.parent, path
-    raise DataError(f"there is no file or folder {path.name}. Is the path right?")
+        raise DataError("web addresses are not read yet: download the file and give its path.")
+    place = sources.located(path_or_url)
+    if isinstance(place, str):
+        return Path(), place
+    if place.is_dir():
+        return place, place
+    if place.is_file():
+        return place.parent, place
+    raise DataError(f"there is no file or folder {place.name}. Is the path right?")
 
 
 def _read_spec(folder: Path, mapping: str | Path | None, measures: MappingType[str, object]) -> Mapping:
     if mapping is not None:
-        if not Path(mapping).is_file():
-            raise DataError(f"there is no mapping file {Path(mapping).name}. Is the path right?")
-        return read_mapping(Path(mapping), measures)
+        path = Path(ready.found(str(mapping)))
+        if not path.is_file():
+            raise DataError(f"there is no mapping file {path.name}. Is the path right?"
+                            f"{did_you_mean(path.name, ready.names())}")
+        return read_mapping(path, measures)
     beside = folder / MAPPING_NAME
     return read_mapping(beside, measures) if beside.is_file() else Mapping()
-
-
-def _read_mapped(folder: Path, only: Path | None, spec: Mapping, files: dict[str, bytes],
-                 ledger: Ledger) -> tuple[dict[str, pd.DataFrame], MappingType[str, MappingType[str, Field]]]:
-    parts: dict[str, list[pd.DataFrame]] = {}
-    if only is not None and len(spec.tables) > 1:
-        raise DataError(f"{spec.file} reads {len(spec.tables)} files: give their folder, not the file {only.name}.")
-    for entry in spec.tables:
-        path = only or folder / entry.read
-        if not path.is_file():
-            raise entry.where.fail("read", f"there is no file {entry.read} in the folder {folder.resolve().name}."
-                                           f"{did_you_mean(entry.read, _names(folder))}")
-        for name, frame in _read_entry(entry, path, files, ledger).items():
-            parts.setdefault(name, []).append(frame)
-    tables = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    return tables, attributes_by_table(spec.tables)
-
-
-def _read_entry(entry: Entry, path: Path, files: dict[str, bytes], ledger: Ledger) -> dict[str, pd.DataFrame]:
-    files[path.name] = _content(path)
-    entry = replace(entry, read=path.name)
-    raw, aside = sources.read(files[path.name], path.name, delimiter=entry.delimiter, encoding=entry.encoding)
-    if raw.empty:
-        raise DataError(f"{path.name} has a header but no rows.")
-    return reshape(entry, raw, aside, ledger)
-
-
-def _read_canonical(folder: Path, only: Path | None, spec: Mapping, files: dict[str, bytes],
-                    ledger: Ledger) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Field]]]:
-    """Every file named for a canonical table; other data files are pointed out."""
-    if only is not None:
-        raise DataError(f"{only.name} is one file: give the folder, or a mapping that reads it (`--mapping`).")
-    tables: dict[str, pd.DataFrame] = {}
-    for path in sorted(item for item in folder.iterdir() if _is_data(item)):
-        name = sources.stem(path)
-        if name not in schema.TABLES and name not in schema.LATER:
-            ledger.remark("warning", name, path.name, f"not a table of the data model, not read."
-                                                      f"{did_you_mean(name, (*schema.TABLES, *schema.LATER))}")
-            continue
-        if name in tables:
-            raise DataError(f"{folder.resolve().name} holds the table {name} twice (as CSV and as Parquet?). "
-                            "Keep one file.")
-        files[path.name] = _content(path)
-        raw, aside = sources.read(files[path.name], path.name)
-        ledger.read(name, path.name, len(raw) + len(aside))
-        set_aside(name, path.name, aside, ledger)
-        tables[name] = raw.assign(_file=path.name)
-    if not {"episodes", "visits"} & set(tables):
-        raise DataError(f"{folder.resolve().name} is not a dataset: it holds no episodes or visits table "
-                        "(episodes.csv, visits.parquet, …). Give a mapping to read files of other names.")
-    for name in [name for name in tables if name in schema.LATER]:
-        ledger.set_aside(LEFT_OUT, name, tables.pop(name), "no fact is made from this table yet")
-    return _with_needed(tables, spec, ledger), _declared(tables, spec)
-
-
-def _with_needed(tables: dict[str, pd.DataFrame], spec: Mapping, ledger: Ledger) -> dict[str, pd.DataFrame]:
-    """Refuse tables without a needed column; point out columns that nobody declared."""
-    for name, frame in tables.items():
-        known = schema.TABLES[name].columns
-        given = [column for column in frame if column not in ("_file", "_row")]
-        for column in schema.TABLES[name].needed:
-            if column not in given:
-                hint = did_you_mean(column, [item for item in given if item not in known])
-                file = frame["_file"].iloc[0] if len(frame) else name
-                raise DataError(f"{file} has no column {column}, which the table {name} needs.{hint}")
-        extra = [column for column in given if column not in known and column not in spec.attributes
-                 and column not in ("source_system", "source_row", "loaded_at")]
-        if extra and len(frame):
-            ledger.remark("note", name, frame["_file"].iloc[0], f"columns not read: {', '.join(sorted(extra)[:10])}",
-                          "Declare them under `attributes:` in mapping.yml to filter and group by them.")
-    return tables
-
-
-def _declared(tables: dict[str, pd.DataFrame], spec: Mapping) -> dict[str, dict[str, Field]]:
-    """The mapping's attributes, by the tables that have their columns."""
-    found: dict[str, dict[str, Field]] = {}
-    for name, attribute in spec.attributes.items():
-        column = attribute.columns[0]
-        holders = [table for table, frame in tables.items() if column in frame]
-        if not holders:
-            every = {item for frame in tables.values() for item in frame if item not in ("_file", "_row")}
-            raise attribute.fail(f"no table has a column {column[:40]!r}.{did_you_mean(column, every)}")
-        for table in holders:
-            if name != column or attribute.values is not None:
-                text = tables[table][column]
-                mapped = text if attribute.values is None else translated(text, attribute.values)
-                tables[table] = tables[table].assign(**{name: mapped})
-            found.setdefault(table, {})[name] = attribute
-    return found
-
-
-def _is_data(path: Path) -> bool:
-    return path.is_file() and path.name != MEASURES_NAME and path.name.lower().endswith(TABLE_ENDINGS)
-
-
-def _names(folder: Path) -> list[str]:
-    return [item.name for item in folder.iterdir() if item.is_file()]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise DataError(f"{path.name} cannot be read. Is it open elsewhere, or without reading rights?") from None
 
 
 def _data_cut(given: object, spec: Mapping, tables: MappingType[str, pd.DataFrame]) -> pd.Timestamp | None:
@@ -260,18 +189,18 @@ def _data_cut(given: object, spec: Mapping, tables: MappingType[str, pd.DataFram
     return max(days).as_unit("s") if days else None
 
 
-def _latest(tables: MappingType[str, pd.DataFrame], where: tuple[tuple[str, str], ...]) -> list[pd.Timestamp]:
+def _latest(tables: MappingType[str, object], where: tuple[tuple[str, str], ...]) -> list[pd.Timestamp]:
     """The latest day of each of these columns; of visits, those attended."""
-    frames = [(tables[table], column) for table, column in where if table in tables and column in tables[table]]
-    days = [(frame[column][frame["status"] == "attended"] if "visit_id" in frame else frame[column]).max()
-            for frame, column in frames]
-    return [day for day in days if pd.notna(day)]
+    found = [(tables[table], column) for table, column in where if table in tables and column in tables[table].columns]
+    days = [rows[column].max(where=rows["status"] == "attended") if "is_visit" in rows.columns else rows[column].max()
+            for rows, column in found]
+    return [pd.Timestamp(day) for day in (day.to_pyarrow().as_py() for day in days) if day is not None]
 
 
-def _fingerprint(files: dict[str, bytes], spec: Mapping, data_cut: object) -> str:
+def _fingerprint(digests: MappingType[str, str], spec: Mapping, data_cut: object) -> str:
     digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{hashlib.sha256(files[name]).hexdigest()}\0".encode())
+    for name in sorted(digests):
+        digest.update(f"{name}\0{digests[name]}\0".encode())
     digest.update(hashlib.sha256(spec.text.encode()).digest())
     if data_cut is not None:
         digest.update(str(data_cut).encode())

@@ -7,37 +7,40 @@ from __future__ import annotations
 
 import pandas as pd
 
-from therapyeval.data.links import looked_up, with_absent
+from therapyeval.data import engine
 from therapyeval.data.quality import LEFT_OUT, Ledger
 
-END = {"discharge_date": "datetime64[s]", "reason": "str", "disposition": "str", "goals_met_pct": "float64"}
+END = {"discharge_date": "date", "reason": "string", "disposition": "string", "goals_met_pct": "float64"}
 
 
-def discharged(episodes: pd.DataFrame, discharges: pd.DataFrame | None, cut: pd.Timestamp, *, has_calendar: bool,
-               ledger: Ledger) -> pd.DataFrame:
+def discharged(episodes, discharges, cut: pd.Timestamp, *, has_calendar: bool):
     """Episodes with discharge_date, reason, disposition and goals_met_pct; missing for those open at the data cut.
 
-    `episodes.end_date` counts as the discharge where nothing else says when.
+    `episodes.end_date` counts as the discharge where nothing else says when. `_later` marks discharges after the cut.
     """
-    frame = with_absent(episodes, **END)
-    if "end_date" in frame:
-        frame["discharge_date"] = frame["discharge_date"].fillna(frame["end_date"])
+    import ibis
+
+    table = engine.with_absent(episodes, **END)
+    if "end_date" in table.columns:
+        table = table.mutate(discharge_date=ibis.coalesce(table["discharge_date"], table["end_date"]))
     if discharges is not None:
-        table = discharges.set_index("episode_id")
-        for name in (name for name in END if name in table):
-            frame[name] = looked_up(frame["episode_id"], table[name]).fillna(frame[name])
-    later = frame["discharge_date"] > cut
-    ledger.problem("note", "episodes", frame[later], "discharged after the data cut; open")
-    still_open = later | (frame["discharge_date"].isna() & has_calendar)
-    return frame.assign(**{name: frame[name].mask(still_open) for name in END})
+        names = [name for name in END if name in discharges.columns]
+        table = engine.looked_up(table, discharges, "episode_id", **{f"_{name}": name for name in names})
+        table = table.mutate(**{name: ibis.coalesce(table[f"_{name}"], table[name]) for name in names})
+        table = table.drop(*(f"_{name}" for name in names))
+    later = (table["discharge_date"] > cut.date()).fill_null(False)
+    still_open = later | (table["discharge_date"].isnull() & has_calendar)
+    return table.mutate(_later=later, **{name: still_open.ifelse(None, table[name]) for name in END})
 
 
-def use_discharges(discharges: pd.DataFrame | None, known: pd.Index, cut: pd.Timestamp, ledger: Ledger) -> None:
+def use_discharges(discharges, chains, cut: pd.Timestamp, ledger: Ledger) -> None:
     """Count the discharges of episodes in the facts; set the others aside."""
     if discharges is None:
         return
-    later = discharges["discharge_date"] > cut
-    unknown = ~discharges["episode"].isin(known) & ~later
-    ledger.set_aside(LEFT_OUT, "discharges", discharges[later], "after the data cut")
-    ledger.set_aside(LEFT_OUT, "discharges", discharges[unknown], "its episode is not in the facts")
-    ledger.use("discharges", discharges[~later & ~unknown])
+    rows = engine.looked_up(discharges, chains, "episode", _merged="merged")
+    later, known = rows["discharge_date"] > cut.date(), rows["_merged"].notnull()
+    rows = rows.mutate(_later=later, _known=known)
+    aside = engine.fetch(rows.filter(later | ~known).select("_at", "_file", "_row", "_later").order_by("_at"))
+    ledger.set_aside(LEFT_OUT, "discharges", aside[aside["_later"]], "after the data cut")
+    ledger.set_aside(LEFT_OUT, "discharges", aside[~aside["_later"]], "its episode is not in the facts")
+    ledger.use_counts("discharges", engine.by_file(rows.filter(~later & known)))

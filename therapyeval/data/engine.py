@@ -1,33 +1,128 @@
-"""The engine: DuckDB in memory, asked through Ibis. Rows go in and come out as Arrow tables."""
+"""The engine: DuckDB, asked through Ibis. Rows go in as files or Arrow tables and come out as Arrow tables."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
+
+from therapyeval.data.sources import parquet
+from therapyeval.data.sources.raw import Raw
+from therapyeval.data.sources.text import OURS
+
+SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
 def connect():
     """An empty in-memory database."""
     import ibis
 
-    return ibis.duckdb.connect()
+    connection = ibis.duckdb.connect()
+    connection.con.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def scan(connection, name: str, raw: Raw, file: int):
+    """The rows of a file as a table: its columns, `_at` (place), `_file` (number of the file) and `_row`.
+
+    A Parquet file is read where it lies, each time that somebody asks.
+    """
+    if raw.table is None:
+        _view(connection, name, _parquet(connection, raw.parquet, file))
+        return connection.table(name)
+    import pyarrow as pa
+
+    files = pa.repeat(pa.scalar(file, pa.int16()), raw.n_rows)
+    return from_arrow(connection, name, with_place(raw.table.append_column("_file", files)))
+
+
+def _parquet(connection, path: Path, file: int) -> str:
+    """What to ask of a Parquet file; its text is trimmed where a column begins or ends unusually in some row."""
+    named = {quoted(column): (name, is_text) for column, name, is_text in parquet.columns(path) if name not in OURS}
+    texts = [column for column, (_, is_text) in named.items() if is_text]
+    place = "'" + str(path).replace("'", "''") + "'"
+    odd = [" OR ".join(f"{end} < '!' OR {end} > '~'" for end in (column, f"{column}[-1]")) for column in texts]
+    untidy = set()
+    if texts:
+        asked = ", ".join(f"bool_or({test})" for test in odd)
+        found = connection.con.execute(f"SELECT {asked} FROM {place}").fetchall()[0]
+        untidy = {column for column, is_odd in zip(texts, found, strict=True) if is_odd}
+    columns = ", ".join(f"{_trimmed(column) if column in untidy else column} AS {quoted(name)}"
+                        for column, (name, _) in named.items())
+    return (f"SELECT {columns}, file_row_number AS _at, {file}::SMALLINT AS _file, file_row_number + 2 AS _row "
+            f"FROM read_parquet({place}, file_row_number = true)")
+
+
+def _trimmed(column: str) -> str:
+    return f"nullif(trim({column}, '{SPACES}'), '')"
+
+
+def with_place(table):
+    """An Arrow table with `_at`, its order."""
+    import pyarrow as pa
+
+    return table.append_column("_at", pa.array(range(table.num_rows), pa.int64()))
+
+
+def from_arrow(connection, name: str, table):
+    """An Arrow table as it lies in memory, without a copy."""
+    connection.con.register(name, table)
+    return connection.table(name)
 
 
 def load(connection, name: str, frame: pd.DataFrame):
     """Put a frame into the engine and return its Ibis table; datetime columns become calendar dates."""
     import pyarrow as pa
 
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = as_arrow(frame)
     for position, column in enumerate(table.schema):
         if pa.types.is_timestamp(column.type):
             table = table.set_column(position, column.name, table.column(position).cast(pa.date32(), safe=False))
-        elif pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
+    return connection.create_table(name, table, overwrite=True)
+
+
+def as_arrow(frame: pd.DataFrame):
+    """A frame as an Arrow table; text as plain strings."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for position, column in enumerate(table.schema):
+        if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
             table = table.set_column(position, column.name, table.column(position).cast(pa.string()))
-    return connection.create_table(name, table.replace_schema_metadata(None), overwrite=True)
+    return table.replace_schema_metadata(None)
+
+
+def view(connection, name: str, expression):
+    """Name an expression, so that it is written once; it is computed whenever somebody asks."""
+    import ibis.expr.operations as ops
+
+    _view(connection, name, connection.compile(expression))
+    return ops.DatabaseTable(name, expression.schema(), connection, ops.Namespace()).to_expr()
+
+
+def _view(connection, name: str, sql: str) -> None:
+    connection.con.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {sql}")
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def matching(connection, table, columns: list[str], pattern: str) -> list[str]:
+    """The columns of text in which some value matches a regular expression; each distinct value is looked at once."""
+    if not columns:
+        return []
+    asked = ", ".join(f"(SELECT count(*) > 0 FROM (SELECT DISTINCT {quoted(name)} AS word FROM given) "
+                      "WHERE regexp_matches(word, $pattern))" for name in columns)
+    sql = f"WITH given AS ({connection.compile(table.select(*columns))}) SELECT {asked}"
+    found = connection.con.execute(sql, {"pattern": pattern}).fetchall()[0]
+    return [name for name, matches in zip(columns, found, strict=True) if matches]
 
 
 def keep(connection, name: str, expression):
     """Compute an Ibis expression once and return the stored table."""
-    return connection.create_table(name, expression, overwrite=True)
+    connection.con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {connection.compile(expression)}")
+    return connection.table(name)
 
 
 def fetch(expression) -> pd.DataFrame:
@@ -43,3 +138,50 @@ def fetch(expression) -> pd.DataFrame:
         if pa.types.is_integer(column.type) and table.column(column.name).null_count:
             frame[column.name] = frame[column.name].astype("Int64")
     return frame
+
+
+def with_absent(table, **types: str):
+    """The table with columns of these Ibis types, all missing, for those it lacks."""
+    import ibis
+
+    absent = {name: ibis.null(kind) for name, kind in types.items() if name not in table.columns}
+    return table.mutate(**absent) if absent else table
+
+
+def looked_up(table, other, key: str, **columns: str):
+    """The table with columns of another one, renamed (`new="old"`), by a key that is there once."""
+
+    right = other.select(_key=other[key], **{new: other[old] for new, old in columns.items()})
+    return table.left_join(right, table[key] == right["_key"]).select(table, *(right[name] for name in columns))
+
+
+def by_file(table) -> pd.Series:
+    """How many rows of a table come from each file, by its number."""
+    return fetch(table.group_by("_file").aggregate(n=table.count())).set_index("_file")["n"]
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """A frame as a Parquet file."""
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(as_arrow(frame), path, compression="zstd")
+
+
+def read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
+    """The frame of a Parquet file, with these types by column."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path).read().to_pandas(integer_object_nulls=True).astype(types)
+
+
+def write(table, path: Path) -> None:
+    """The rows of an Ibis table as a Parquet file, without a pass through Python."""
+    connection, place = table.get_backend(), str(path).replace("'", "''")
+    connection.con.execute(f"COPY ({connection.compile(table)}) TO '{place}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def parquet_table(connection, name: str, path: Path):
+    """A Parquet file as a table that stays on the disk."""
+    place = str(path).replace("'", "''")
+    _view(connection, name, f"SELECT * FROM read_parquet('{place}')")
+    return connection.table(name)

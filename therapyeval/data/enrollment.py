@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from therapyeval.data import engine
 from therapyeval.data.links import describing, looked_up, merged_episode, with_absent
 from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
 
@@ -14,8 +15,7 @@ COLUMNS = ("patient", "episode", "arm", "eligible", "ineligible_reason", "consen
            "withdrawn_reason")
 
 
-def enrollment_facts(rows: pd.DataFrame | None, episodes: pd.DataFrame, merged: pd.Series, cut: pd.Timestamp,
-                     ledger: Ledger) -> pd.DataFrame | None:
+def enrollment_facts(rows, episodes: pd.DataFrame, chains, cut: pd.Timestamp, ledger: Ledger) -> pd.DataFrame | None:
     """One row per person of the list, also those never allocated; None without a list.
 
     Columns as COLUMNS, then `cluster_id` and `sequence` where the data have them: `eligible`, `consented`,
@@ -24,6 +24,8 @@ def enrollment_facts(rows: pd.DataFrame | None, episodes: pd.DataFrame, merged: 
     """
     if rows is None:
         return None
+    rows = engine.fetch(rows.order_by("_at"))
+    merged = engine.fetch(chains.select("episode", "merged")).set_index("episode")["merged"]
     rows = with_absent(rows, **dict.fromkeys(TEXTS, "str"), **dict.fromkeys(DATES, "datetime64[s]"))
     later = rows["screened_date"] > cut
     ledger.set_aside(LEFT_OUT, "enrollment", rows[later], "screened after the data cut")

@@ -3,58 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from therapyeval.data.quality import Ledger
+from therapyeval.data import engine
+
+# The integer, the id that it stands for, and the tables that may name one (patients: every table may).
+NUMBERS = {"patient": ("patient_id", None), "episode": ("episode_id", ("episodes",)),
+           "staff": ("staff_id", ("staff", "visits"))}
 
 
-@dataclass(frozen=True)
-class Crosswalk:
-    """Source ids by the small integers of the facts; kept in memory, read by no report."""
+def make_numbers(connection, tables: Mapping[str, object]) -> dict[str, object]:
+    """For patients, episodes and staff, a table of every id that the tables name, with its integer.
 
-    patients: pd.Index
-    episodes: pd.Index
-    staff: pd.Index
-
-
-def make_crosswalk(tables: Mapping[str, pd.DataFrame]) -> Crosswalk:
-    """Every id that the tables name, sorted, so that the same data give the same numbers."""
-    def distinct(*where: tuple[str, str]) -> pd.Index:
-        found = [tables[table][column] for table, column in where if table in tables and column in tables[table]]
-        ids = pd.concat(found).dropna().unique() if found else []
-        return pd.Index(ids, dtype="str").sort_values()
-
-    return Crosswalk(distinct(*((table, "patient_id") for table in tables)), distinct(("episodes", "episode_id")),
-                     distinct(("staff", "staff_id"), ("visits", "staff_id")))
+    Ids are sorted, so that the same data give the same numbers. This crosswalk stays in the engine.
+    """
+    numbers = {}
+    for number, (key, holders) in NUMBERS.items():
+        ids = [table.select(key).distinct() for name, table in tables.items()
+               if key in table.columns and (holders is None or name in holders)]
+        if ids:
+            numbers[number] = engine.keep(connection, f"{number}_numbers", _sorted(ids, key, number))
+    return numbers
 
 
-def numbered(frame: pd.DataFrame, crosswalk: Crosswalk) -> pd.DataFrame:
-    """With `patient`, `episode` and `staff` beside the source ids; missing where the id is not known."""
-    wanted = {"patient": ("patient_id", crosswalk.patients), "episode": ("episode_id", crosswalk.episodes),
-              "staff": ("staff_id", crosswalk.staff)}
-    return frame.assign(**{name: positions(index, frame[column]) for name, (column, index) in wanted.items()
-                           if column in frame})
+def _sorted(ids: list, key: str, number: str):
+    import ibis
+
+    every = ibis.union(*ids, distinct=True) if len(ids) > 1 else ids[0]
+    every = every.filter(every[key].notnull())
+    return every.mutate(**{number: ibis.row_number().over(ibis.window(order_by=key)).cast("int32")})
 
 
-def positions(index: pd.Index, ids: pd.Series) -> pd.arrays.IntegerArray:
-    """Where each id stands in an index; missing where it does not."""
-    place = index.get_indexer(ids)
-    return pd.arrays.IntegerArray(place.astype("int32"), place < 0)
+def numbered(table, numbers: Mapping[str, object], wanted: Iterable[str] = tuple(NUMBERS)):
+    """The table with `patient`, `episode` and `staff` beside the source ids; missing where the id is not known."""
+    for number in wanted:
+        key = NUMBERS[number][0]
+        if number in numbers and key in table.columns:
+            table = engine.looked_up(table, numbers[number], key, **{number: number})
+    return table
 
 
-def link_visits(visits: pd.DataFrame, episodes: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
-    """Visits keep an episode only where it is known and of the same patient; without one they still count."""
-    if "episode_id" not in visits:
-        return visits.assign(episode=pd.array([pd.NA] * len(visits), dtype="Int32"))
-    lost = visits["episode_id"].notna() & visits["episode"].isna()
-    ledger.problem("warning", "visits", visits[lost], "unknown episode_id; the visit counts without an episode")
-    other = differs(looked_up(visits["episode"], episodes.set_index("episode")["patient"]), visits["patient"])
-    ledger.problem("warning", "visits", visits[other],
-                   "patient_id is not that of its episode; the visit counts without an episode")
-    return visits.assign(episode=visits["episode"].mask(other))
+def linked(visits, episodes):
+    """Visits keep an `episode` only where it is known and of the same patient; without one they still count.
+
+    `_unknown` and `_other` say why one was lost.
+
+    Parameters
+    ----------
+    visits : with the number of the patient; episodes : numbered, or None
+    """
+    import ibis
+
+    if "episode_id" not in visits.columns or episodes is None:
+        has_id = visits["episode_id"].notnull() if "episode_id" in visits.columns else ibis.literal(False)
+        return visits.mutate(episode=ibis.null("int32"), _unknown=has_id, _other=ibis.literal(False))
+    visits = engine.looked_up(visits, episodes, "episode_id", episode="episode", _patient="patient")
+    other = (visits["_patient"] != visits["patient"]).fill_null(False)
+    return visits.mutate(_unknown=visits["episode_id"].notnull() & visits["episode"].isnull(), _other=other,
+                         episode=other.ifelse(None, visits["episode"])).drop("_patient")
 
 
 def merged_episode(rows: pd.DataFrame, facts: pd.DataFrame, merged: pd.Series) -> pd.Series:
@@ -81,14 +89,10 @@ def looked_up(keys: pd.Series, table: pd.Series) -> pd.Series:
     return pd.Series(table.array.take(place, allow_fill=True), index=keys.index)
 
 
-def differs(one: pd.Series, other: pd.Series) -> pd.Series:
-    """Where both are known and not the same."""
-    return (one.notna() & other.notna() & (one != other)).fillna(False).astype(bool)
-
-
-def describing(frame: pd.DataFrame, names: Iterable[str], declared: Iterable[str]) -> list[str]:
+def describing(columns: Iterable[str], names: Iterable[str], declared: Iterable[str]) -> list[str]:
     """Those of the descriptive columns, then of the declared attributes, that a table has."""
-    return list(dict.fromkeys(name for name in (*names, *declared) if name in frame))
+    columns = set(columns)
+    return list(dict.fromkeys(name for name in (*names, *declared) if name in columns))
 
 
 def with_absent(frame: pd.DataFrame, **types: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ measure_set:                         # primary measure first
   - {discipline: PT, region: knee, measures: [lefs, nprs]}
 attributes: {chronic: yes_no}        # only for a folder of canonical tables, which has no `tables:`
 tables:
-  - read: trial.csv                  # in the data folder; also delimiter, encoding
+  - read: trial.csv                  # in the data folder; also sheet or table, decimal, layout, ... (docs/mapping.md)
     missing: ["", "NaN"]             # codes for "no value", in every column
     missing_where: {f2: {empty: pk2}}   # f2 is missing where pk2 is empty
     keep: {is_patient: [1], group: present}   # other rows are left out and counted
@@ -20,7 +20,7 @@ tables:
     attributes: {age: number, gender: {1: male, 2: female}, years: {column: len, type: number}}
     occasion: {column: time, values: {1: initial, 2: discharge}}   # several rows per episode
     scores: {odi: odi}                                             # measure: column
-    scores: {odi: {initial: odi_0, discharge: odi_12}}             # or one column per occasion
+    scores: {odi: {initial: odi_0, discharge: odi_12}}             # or one column per occasion; see score_fields
 ```
 
 In a kind, each line is `canonical column: source`. `id` stands for the key of the table. A source is the name of a
@@ -37,15 +37,24 @@ from pathlib import Path
 
 from therapyeval import yaml_lines
 from therapyeval.data import schema
+from therapyeval.data.score_fields import (
+    ScoreField,
+    declarations,
+    known_measure,
+    read_measure_units,
+    read_score_fields,
+)
 from therapyeval.errors import DataError, did_you_mean
 from therapyeval.yaml_lines import Block
 
 TOP = ("version", "policy", "note", "data_cut", "timepoint_rule", "measure_set", "attributes", "reopen_gap_days",
-       "stale_days", "min_visits", "time_zone", "tables")
-ENTRY = ("read", "delimiter", "encoding", "missing", "missing_where", "keep", "occasion", "scores", "attributes",
-         *schema.KINDS)
+       "stale_days", "min_visits", "time_zone", "measure_units", "codes", "tables")
+ENTRY = ("read", "sheet", "table", "delimiter", "encoding", "decimal", "thousands", "layout", "instrument", "missing",
+         "missing_where", "keep", "occasion", "scores", "attributes", *schema.KINDS)
 TYPES = ("number", "text", "yes_no", "date")
 RULES = ("window", "declared")
+DECIMALS, THOUSANDS, LAYOUTS = (".", ","), (".", ",", " ", "'"), ("redcap",)
+SERIAL = "excel"  # the format of dates that are numbers of days in a workbook
 POLICIES = ("public", "cms_11")
 NUMBERS = {"reopen_gap_days": 30, "stale_days": 60, "min_visits": 3}  # metric definitions, sections 0 and 6
 
@@ -62,6 +71,7 @@ class Field:
     format: str | None = None
     type: str | None = None
     may_be_constant: bool = False
+    serial: bool = False
 
     def fail(self, message: str) -> DataError:
         return self.where.fail(self.key, message)
@@ -69,7 +79,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of `tables:`."""
+    """One file, sheet or database table of `tables:`; `part` is the sheet or table."""
 
     read: str
     where: Block
@@ -81,8 +91,27 @@ class Entry:
     kinds: MappingType[str, MappingType[str, Field]]
     occasion: Field | None
     occasion_date: Field | None
-    scores: MappingType[str, MappingType[str | None, Field]]
+    scores: MappingType[str, MappingType[str | None, ScoreField]]
     attributes: MappingType[str, Field]
+    part: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    layout: str | None = None
+    instrument: str | None = None
+
+    @property
+    def reading(self) -> dict[str, object]:
+        """What `sources.read` is told."""
+        fields = [(schema.TABLES[schema.KINDS[kind]].columns.get(name), item)
+                  for kind, named in self.kinds.items() for name, item in named.items()]
+        fields += [(item.type, item) for item in self.attributes.values()]
+        fields += [("date", item) for item in (self.occasion_date,) if item]
+        numbers = {name for kind, item in fields if kind == "number" for name in item.columns}
+        numbers |= {name for points in self.scores.values() for item in points.values() for name in item.columns}
+        serial = {name for _, item in fields if item.serial for name in item.columns}
+        return {"part": self.part, "delimiter": self.delimiter, "encoding": self.encoding, "decimal": self.decimal,
+                "thousands": self.thousands, "number_columns": tuple(sorted(numbers)),
+                "serial_dates": tuple(sorted(serial)), "layout": self.layout, "instrument": self.instrument}
 
     @property
     def leading(self) -> str:
@@ -106,7 +135,14 @@ class Mapping:
     min_visits: int = 3
     measure_set: tuple[tuple[str, str | None, tuple[str, ...]], ...] = ()
     attributes: MappingType[str, Field] = field(default_factory=dict)
+    codes: MappingType[str, str] = field(default_factory=dict)
     tables: tuple[Entry, ...] = ()
+    measure_units: MappingType[str, ScoreField] = field(default_factory=dict)
+
+    @property
+    def score_fields(self) -> dict[str, ScoreField]:
+        """What is declared of scores: by the label that rows of `scores:` carry, and by measure."""
+        return declarations((entry.scores for entry in self.tables), self.measure_units)
 
 
 def read_mapping(path: Path, measures: MappingType[str, object]) -> Mapping:
@@ -141,8 +177,8 @@ def read_mapping(path: Path, measures: MappingType[str, object]) -> Mapping:
         file=path.name, text=text, policy=_policy(top), note=top.text("note") or "", data_cut=_data_cut(top),
         timepoint_rule=_one_of(top, "timepoint_rule", RULES, "window"), time_zone=_time_zone(top),
         **{name: _whole_number(top, name, default) for name, default in NUMBERS.items()},
-        measure_set=_measure_set(top, measures), attributes=_attributes(top),
-        tables=tuple(_entry(entry, measures) for entry in entries))
+        measure_set=_measure_set(top, measures), attributes=_attributes(top), codes=_codes(top, measures),
+        tables=tuple(_entry(entry, measures) for entry in entries), measure_units=read_measure_units(top, measures))
 
 
 def _data_cut(top: Block) -> str | None:
@@ -210,22 +246,27 @@ def _measure_set(top: Block, measures: MappingType[str, object]) -> tuple:
         if not codes or not block.text("discipline"):
             raise block.fail(None, "a line of `measure_set` needs discipline and measures.")
         for code in codes:
-            _known_measure(block, "measures", code, measures)
+            known_measure(block, "measures", code, measures)
         found.append((_one_of(block, "discipline", schema.DISCIPLINES, None),
                       _one_of(block, "region", schema.REGIONS, None), tuple(codes)))
     return tuple(found)
 
 
-def _known_measure(block: Block, key: str, code: str, measures: MappingType[str, object]) -> None:
-    if code not in measures:
-        raise block.fail(key, f"no measure is called {code[:40]!r}.{did_you_mean(code, measures)} "
-                              "`therapyeval measures` lists all; a measures.csv beside the data adds your own.")
+def _codes(top: Block, measures: MappingType[str, object]) -> dict[str, str]:
+    """What the codes of a FHIR export or an OMOP database stand for."""
+    block = top.block("codes")
+    known = (*measures, *schema.DISCIPLINES, *schema.VISIT_STATUSES_IN, *schema.PAYERS)
+    for code in block:
+        if block[code] not in known:
+            raise block.fail(code, f"a code must stand for a measure, a discipline, a visit status or a payer, not "
+                                   f"{str(block[code])[:40]!r}.{did_you_mean(str(block[code]), known)}")
+    return dict(block)
 
 
 def _entry(block: Block, measures: MappingType[str, object]) -> Entry:
     block.only(ENTRY, "a table")
-    read = block.text("read")
-    if not read or "/" in read or "\\" in read:
+    read = block.text("read") or ("" if "table" in block else None)  # a table of the database that is given
+    if read is None or "/" in read or "\\" in read:
         raise block.fail("read", "`read` must be the name of a file in the data folder (no path).")
     kinds = {kind: _kind(block, kind) for kind in schema.KINDS if kind in block}
     if not kinds:
@@ -240,7 +281,24 @@ def _entry(block: Block, measures: MappingType[str, object]) -> Entry:
     return Entry(read, block, block.text("delimiter"), block.text("encoding"), frozenset(block.words("missing")),
                  _missing_where(block), _keep(block), kinds,
                  Field(occasion, "column", (occasion["column"],), values=_values(occasion)) if occasion else None,
-                 _occasion_date(occasion), _scores(block, bool(occasion), measures), _attributes(block))
+                 _occasion_date(occasion), read_score_fields(block, measures, is_long=bool(occasion)),
+                 _attributes(block), **_options(block))
+
+
+def _options(block: Block) -> dict[str, str | None]:
+    """How the rows of one entry are read."""
+    if "sheet" in block and "table" in block:
+        raise block.fail("table", "a workbook has a `sheet:`, a database a `table:`; leave out one of them.")
+    layout = _one_of(block, "layout", LAYOUTS, None)
+    if "instrument" in block and layout != "redcap":
+        raise block.fail("instrument", "`instrument` needs `layout: redcap`.")
+    decimal = _one_of(block, "decimal", DECIMALS, None)
+    thousands = _one_of(block, "thousands", THOUSANDS, None)
+    if thousands and thousands == (decimal or "."):
+        raise block.fail("thousands", "`thousands` and `decimal` cannot be the same sign "
+                                      "(without `decimal:`, it is the point).")
+    return {"part": block.text("sheet") or block.text("table"), "decimal": decimal, "thousands": thousands,
+            "layout": layout, "instrument": block.text("instrument")}
 
 
 def _kind(entry: Block, kind: str) -> dict[str, Field]:
@@ -271,7 +329,13 @@ def _field(block: Block, key: str, *, may_be_constant: bool = False) -> Field:
         return Field(block, key, constant=value.text("constant"))
     if not value.text("column"):
         raise block.fail(key, f"`{key}` needs `column:`.")
-    return Field(block, key, (value.text("column"),), values=_values(value), format=value.text("format"))
+    return Field(block, key, (value.text("column"),), values=_values(value), **_format(value))
+
+
+def _format(block: Block) -> dict[str, object]:
+    """How dates are written; serial dates of a workbook become ISO text when it is read."""
+    form = block.text("format")
+    return {"format": None, "serial": True} if form == SERIAL else {"format": form}
 
 
 def _values(block: Block) -> dict[str, str] | None:
@@ -285,7 +349,7 @@ def _values(block: Block) -> dict[str, str] | None:
 def _occasion_date(occasion: Block) -> Field | None:
     if "date" not in occasion:
         return None
-    return Field(occasion, "date", (occasion.text("date"),), format=occasion.text("format"))
+    return Field(occasion, "date", (occasion.text("date"),), **_format(occasion))
 
 
 def _keep(entry: Block) -> dict[str, tuple[str, ...] | None]:
@@ -303,22 +367,6 @@ def _missing_where(entry: Block) -> dict[str, str]:
         if not rule.text("empty"):
             raise block.fail(column, "write it as {empty: COLUMN}: missing where that other column is empty.")
         found[column] = rule.text("empty")
-    return found
-
-
-def _scores(entry: Block, is_long: bool, measures: MappingType[str, object]) -> dict[str, dict[str | None, Field]]:
-    """Fields by measure and timepoint; the timepoint is None where `occasion` tells it."""
-    block, found = entry.block("scores"), {}
-    for code in block:
-        _known_measure(block, code, code, measures)
-        value = block[code]
-        if isinstance(value, str) and is_long:
-            found[code] = {None: Field(block, code, (value,))}
-        elif isinstance(value, Block) and value and not is_long:
-            found[code] = {point: Field(value, point, (value.text(point) or "",)) for point in value}
-        else:
-            raise block.fail(code, "with `occasion`, write `measure: column`; without, `measure: {initial: column, "
-                                   "discharge: column}`.")
     return found
 
 
@@ -344,5 +392,5 @@ def _attribute(block: Block, name: str) -> Field:
         codes = {code: value.text(code) or "" for code in value}
         return Field(block, name, (name,), values=codes, type="text")
     value.only(("column", "type", "values", "format"), f"`{name}`")
-    return Field(block, name, (value.text("column") or "",), values=_values(value), format=value.text("format"),
+    return Field(block, name, (value.text("column") or "",), values=_values(value), **_format(value),
                  type=_one_of(value, "type", TYPES, "text"))

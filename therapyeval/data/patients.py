@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from therapyeval.data import schema
+from therapyeval.data import engine, schema
 from therapyeval.data.links import describing, looked_up, with_absent
 from therapyeval.data.quality import Ledger
 
 # First age of each band. A convention of this project: the last band is open, so that nobody over 89 stands alone.
 AGE_BANDS = {"0-17": 0, "18-44": 18, "45-64": 45, "65-74": 65, "75-84": 75, "85+": 85}
 
-def with_patients(facts: pd.DataFrame, patients: pd.DataFrame | None, declared: list[str], cut: pd.Timestamp,
+def with_patients(facts: pd.DataFrame, patients, declared: list[str], cut: pd.Timestamp,
                   ledger: Ledger) -> pd.DataFrame:
     """Facts about episodes with the attributes of their patients.
 
@@ -24,10 +24,13 @@ def with_patients(facts: pd.DataFrame, patients: pd.DataFrame | None, declared: 
     """
     if patients is None:
         return facts
+    names = [name for name in describing(patients.columns, schema.DESCRIBE_PATIENT, declared) if name not in facts]
+    births = [name for name in ("birth_date", "birth_year") if name in patients.columns]
+    columns = dict.fromkeys(("_file", "_row", "patient", *names, *births))
+    patients = engine.fetch(patients.select(*columns).order_by("_row"))
     by_patient = patients.set_index("patient")
-    names = [name for name in describing(patients, schema.DESCRIBE_PATIENT, declared) if name not in facts]
     facts = facts.assign(**{name: looked_up(facts["patient"], by_patient[name]) for name in names})
-    if "age" not in facts and {"birth_date", "birth_year"} & set(patients):
+    if "age" not in facts and births:
         births = with_absent(patients, birth_date="datetime64[s]", birth_year="float64")
         facts["age"] = _age(facts, births, cut, ledger)
     if "age" in facts and "age_band" not in facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -47,6 +47,11 @@ class QualityReport:
             lines += [f"  {problem.todo}"] if problem.todo else []
         return "\n".join(lines)
 
+    def with_note(self, rule: str, file: str) -> QualityReport:
+        """The report with one more note, about a file that is none of the data."""
+        note = dict(zip(PROBLEMS, ("note", "", file, rule, 0, "", ""), strict=True))
+        return replace(self, problems=pd.concat([self.problems, pd.DataFrame([note])], ignore_index=True))
+
     def to_dict(self) -> dict:
         """JSON-ready."""
         frames = {"tables": self.tables, "problems": self.problems, "quarantine": self.quarantine}
@@ -56,14 +61,25 @@ class QualityReport:
 class Ledger:
     """Keeps count while a dataset is read; `report` closes it.
 
-    Rows are given as frames with `_file` and `_row`, the file row number.
+    Rows are given as frames with `_file`, the number of the file (`file_number`), and `_row`, the row in it.
     """
 
     def __init__(self) -> None:
+        self._files: list[str] = []
         self._rows_in: dict[tuple[str, str], int] = defaultdict(int)
         self._aside: list[tuple[str, str, pd.DataFrame, str]] = []
-        self._used: dict[str, pd.DataFrame] = {}
+        self._used: dict[tuple[str, str], int] = {}
         self._problems: list[dict] = []
+
+    def file_number(self, file: str) -> int:
+        """The number that stands for a file in the column `_file`."""
+        if file not in self._files:
+            self._files.append(file)
+        return self._files.index(file)
+
+    def file_name(self, number: int) -> str:
+        """The file of a number."""
+        return self._files[number]
 
     def read(self, table: str, file: str, n_rows: int) -> None:
         """Note that a file held so many rows of a table."""
@@ -71,7 +87,11 @@ class Ledger:
 
     def use(self, table: str, rows: pd.DataFrame) -> None:
         """Note the rows of a table that the facts were made from."""
-        self._used[table] = rows[["_file", "_row"]]
+        self.use_counts(table, rows.groupby("_file").size())
+
+    def use_counts(self, table: str, counts: pd.Series) -> None:
+        """Note how many rows of each file (by its number) the facts were made from."""
+        self._used.update({(table, self._files[file]): int(n) for file, n in counts.items()})
 
     def set_aside(self, fate: str, table: str, rows: pd.DataFrame, reason: str, *, rule: str = "", severity: str = "",
                   todo: str = "") -> None:
@@ -82,9 +102,9 @@ class Ledger:
 
     def problem(self, severity: str, table: str, rows: pd.DataFrame, rule: str, todo: str = "") -> None:
         """Note something that a reader should know about rows that stay where they are."""
-        for file, part in rows.groupby("_file", observed=True, sort=False):
-            self._problems.append({"severity": severity, "table": table, "file": file, "rule": rule, "count": len(part),
-                                   "rows": first_few(sorted(part["_row"].tolist())), "todo": todo})
+        for file, part in rows.groupby("_file", sort=False):
+            self._problems.append({"severity": severity, "table": table, "file": self._files[file], "rule": rule,
+                                   "count": len(part), "rows": first_few(sorted(part["_row"].tolist())), "todo": todo})
 
     def remark(self, severity: str, table: str, file: str, rule: str, todo: str = "") -> None:
         """Note something about a file as a whole."""
@@ -95,10 +115,11 @@ class Ledger:
         """The report. Rows in the facts are those noted by `use`, not the rest of a subtraction."""
         tables = pd.DataFrame([{"table": table, "file": file, "rows_in": n}
                                for (table, file), n in self._rows_in.items()], columns=TABLES[:3])
-        tables["in_facts"] = [_rows_of(self._used.get(row.table), row.file) for row in tables.itertuples()]
+        tables["in_facts"] = [self._used.get((row.table, row.file), 0) for row in tables.itertuples()]
         for fate in (QUARANTINED, MERGED, LEFT_OUT):
-            tables[fate] = [sum(_rows_of(rows, row.file) for kind, table, rows, _ in self._aside
-                                if kind == fate and table == row.table) for row in tables.itertuples()]
+            tables[fate] = [sum(int((rows["_file"] == self.file_number(row.file)).sum())
+                                for kind, table, rows, _ in self._aside if kind == fate and table == row.table)
+                            for row in tables.itertuples()]
         for row in tables.itertuples():
             if row.quarantined > TOO_MANY * row.rows_in:
                 self.remark("error", row.table, row.file,
@@ -106,7 +127,8 @@ class Ledger:
                             "The table is not usable: see the reasons, correct the mapping or the export.")
         problems = pd.DataFrame(self._problems, columns=PROBLEMS)
         problems = problems.sort_values("severity", key=lambda names: names.map(SEVERITIES.index), kind="stable")
-        quarantine = [rows.assign(table=table, reason=reason).rename(columns={"_file": "file", "_row": "row"})
+        quarantine = [pd.DataFrame({"table": table, "file": [self._files[file] for file in rows["_file"]],
+                                    "row": rows["_row"].to_numpy(), "reason": reason})
                       for fate, table, rows, reason in self._aside if fate == QUARANTINED]
         quarantine = pd.concat(quarantine) if quarantine else pd.DataFrame(columns=QUARANTINE)
         return QualityReport(tables.astype(dict.fromkeys(TABLES[2:], "int64")), problems.reset_index(drop=True),
@@ -114,13 +136,9 @@ class Ledger:
                              _verdict(problems["severity"]))
 
 
-def rows(file: str, numbers: Iterable[int]) -> pd.DataFrame:
-    """File row numbers as the ledger takes them."""
+def rows(file: int, numbers: Iterable[int]) -> pd.DataFrame:
+    """Row numbers of a file as the ledger takes them."""
     return pd.DataFrame({"_row": list(numbers)}, dtype="int64").assign(_file=file)
-
-
-def _rows_of(rows: pd.DataFrame | None, file: str) -> int:
-    return 0 if rows is None else int((rows["_file"] == file).sum())
 
 
 def _verdict(severities: pd.Series) -> str:

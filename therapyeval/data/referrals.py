@@ -14,11 +14,17 @@ from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
 COLUMNS = {"referral": "int32", "patient": "int32", "episode": "Int32", "received_date": "datetime64[s]",
            "eval_date": "datetime64[s]", "closed_date": "datetime64[s]", "status": "str", "days": "float64",
            "evaluated": "bool"}
-OWN = ("referral", "patient", "received_date", "closed_date", "status")
+OWN = ("referral", "patient", "discipline", "received_date", "closed_date", "status")
 
 
-def referral_facts(connection, referrals: pd.DataFrame, chains, cut: pd.Timestamp, describe: list[str],
-                   ledger: Ledger) -> pd.DataFrame:
+def numbered_referrals(referrals):
+    """With `referral`, a number in the order of the file."""
+    import ibis
+
+    return referrals.mutate(referral=ibis.row_number().over(ibis.window(order_by="_at")).cast("int32"))
+
+
+def referral_facts(referrals, chains, cut: pd.Timestamp, describe: list[str], ledger: Ledger) -> pd.DataFrame:
     """One row per patient x discipline x day of receipt; see COLUMNS, beside those of `describe`.
 
     `days` runs from receipt to the first attended evaluation of a linked episode (`evaluated`), else to the end
@@ -27,23 +33,22 @@ def referral_facts(connection, referrals: pd.DataFrame, chains, cut: pd.Timestam
 
     Parameters
     ----------
-    referrals : checked rows with `referral` (number), `patient`, and the columns of `describe`
+    referrals : Ibis table: checked rows with `referral` (number), `patient`, and the columns of `describe`
     chains : Ibis table of source episodes with `referral`, `first_eval` and `merged`
     """
-    later = referrals["received_date"] > cut
-    ledger.set_aside(LEFT_OUT, "referrals", referrals[later], "received after the data cut")
-    referrals = referrals[~later].reset_index(drop=True)
-    table = engine.load(connection, "referrals", referrals[[*OWN, *describe]].assign(row=referrals.index))
-    found = engine.fetch(_evaluated(table, chains, cut))
-    lines = found[found["place"] > 0]
-    ledger.set_aside(MERGED, "referrals", referrals.loc[lines["row"]], "order lines of one referral")
+    later = referrals.received_date > cut.date()
+    ours = ("_at", "_file", "_row")
+    ledger.set_aside(LEFT_OUT, "referrals", engine.fetch(referrals.filter(later).select(*ours).order_by("_at")),
+                     "received after the data cut")
+    table = referrals.filter(~later).select(*dict.fromkeys((*ours, *OWN, *describe)))
+    found = engine.fetch(_evaluated(table, chains, cut).order_by("_at"))
+    ledger.set_aside(MERGED, "referrals", found[found["place"] > 0], "order lines of one referral")
     found = found[found["place"] == 0]
     backward = found["eval_date"] < found["received_date"]
-    ledger.set_aside(QUARANTINED, "referrals", referrals.loc[found.loc[backward, "row"]],
-                     "evaluated before it was received",
+    ledger.set_aside(QUARANTINED, "referrals", found[backward], "evaluated before it was received",
                      todo="Entered afterwards: correct received_date, or leave the referral out.")
-    found = found[~backward].sort_values("row", ignore_index=True)
-    ledger.use("referrals", referrals.loc[found["row"]])
+    found = found[~backward].reset_index(drop=True)
+    ledger.use("referrals", found)
     return _waited(found, cut, describe)
 
 
@@ -63,7 +68,7 @@ def _evaluated(table, chains, cut: pd.Timestamp):
     same = ibis.window(group_by=["patient", "discipline", "received_date"])
     table = table.mutate(first_eval=table.eval_date.min().over(same))
     ordered = ibis.window(group_by=["patient", "discipline", "received_date"],
-                          order_by=[table.eval_date.isnull(), "eval_date", "row"])
+                          order_by=[table.eval_date.isnull(), "eval_date", "_at"])
     return table.mutate(place=ibis.row_number().over(ordered), eval_date=table.first_eval)
 
 

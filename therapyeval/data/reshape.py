@@ -10,15 +10,16 @@ from therapyeval.data import quality, schema
 from therapyeval.data.convert import NOT_A_DATE
 from therapyeval.data.mapping import Entry, Field
 from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
+from therapyeval.data.sources.raw import BROKEN, Raw
 from therapyeval.errors import DataError, did_you_mean
 
 
-def reshape(entry: Entry, raw: pd.DataFrame, aside: list[tuple[int, str]], ledger: Ledger) -> dict[str, pd.DataFrame]:
+def reshape(entry: Entry, source: Raw, ledger: Ledger) -> dict[str, pd.DataFrame]:
     """The canonical tables that one file gives, with `_file` and `_row`.
 
     Parameters
     ----------
-    raw, aside : as `sources.read` gives them
+    source : the rows of the file
     ledger : counts the rows; rows of the file count for the table of the leading kind, other tables count
         the rows made for them
 
@@ -28,19 +29,19 @@ def reshape(entry: Entry, raw: pd.DataFrame, aside: list[tuple[int, str]], ledge
         Where the mapping names a column that the file does not have; with its line.
     """
     leading = schema.KINDS[entry.leading]
-    ledger.read(leading, entry.read, len(raw) + len(aside))
-    set_aside(leading, entry.read, aside, ledger)
-    raw = raw.assign(_file=entry.read)
+    ledger.read(leading, entry.read, source.n_rows + len(source.aside))
+    set_aside(leading, source, ledger)
+    raw = source.table.to_pandas().assign(_file=ledger.file_number(entry.read))
     _check_columns(entry, raw)
     raw = _without_missing(entry, raw, leading, ledger)
     raw = _kept(entry, raw, leading, ledger)
-    timepoint = _resolve(entry.occasion, raw) if entry.occasion else None
+    timepoint = _resolve(entry.occasion, entry.read, raw) if entry.occasion else None
     first = _kind(entry, entry.leading, raw, None)
     scores = _assessments(entry, raw, first, timepoint)
     if timepoint is not None:
         raw, first = _one_per_episode(raw, first, timepoint, ledger)
     for name, field in entry.attributes.items():
-        first[name] = _resolve(field, raw)
+        first[name] = _resolve(field, entry.read, raw)
     tables = {leading: first, **{schema.KINDS[kind]: _kind(entry, kind, raw, first)
                                  for kind in entry.kinds if kind != entry.leading}}
     if scores is not None:
@@ -51,11 +52,12 @@ def reshape(entry: Entry, raw: pd.DataFrame, aside: list[tuple[int, str]], ledge
     return tables
 
 
-def set_aside(table: str, file: str, aside: list[tuple[int, str]], ledger: Ledger) -> None:
-    """Count the rows that the source could not use: blank ones are left out, broken ones in quarantine."""
-    for reason in dict.fromkeys(reason for _, reason in aside):
-        fate = LEFT_OUT if reason == "blank row" else QUARANTINED
-        ledger.set_aside(fate, table, quality.rows(file, [row for row, why in aside if why == reason]), reason)
+def set_aside(table: str, source: Raw, ledger: Ledger) -> None:
+    """Count the rows that the source set aside: broken ones are in quarantine, the others left out by a rule."""
+    file = ledger.file_number(source.file)
+    for reason in dict.fromkeys(reason for _, reason in source.aside):
+        fate = QUARANTINED if reason in BROKEN else LEFT_OUT
+        ledger.set_aside(fate, table, quality.rows(file, [row for row, why in source.aside if why == reason]), reason)
 
 
 def _check_columns(entry: Entry, raw: pd.DataFrame) -> None:
@@ -99,14 +101,14 @@ def _kept(entry: Entry, raw: pd.DataFrame, table: str, ledger: Ledger) -> pd.Dat
     return raw.reset_index(drop=True)
 
 
-def _resolve(field: Field, raw: pd.DataFrame) -> pd.Series:
+def _resolve(field: Field, file: str, raw: pd.DataFrame) -> pd.Series:
     """The values of one source, as text."""
     if field.constant is not None:
         return pd.Series(field.constant, index=raw.index, dtype="str")
     known = _columns_of(raw)
     for column in field.columns:
         if column not in known:
-            file, hint = raw["_file"].iloc[0], did_you_mean(column, known)
+            hint = did_you_mean(column, known)
             plain = len(field.columns) == 1 and field.values is None and field.format is None
             if field.may_be_constant and plain and "Did you mean" not in hint:
                 return pd.Series(column, index=raw.index, dtype="str")
@@ -136,7 +138,7 @@ def _kind(entry: Entry, kind: str, raw: pd.DataFrame, leading: pd.DataFrame | No
     table = schema.TABLES[name]
     frame = raw[["_file", "_row"]].copy()
     for column, field in entry.kinds[kind].items():
-        frame[column] = _resolve(field, raw)
+        frame[column] = _resolve(field, entry.read, raw)
     for column in ("patient_id", "episode_id"):
         if column in table.columns and column not in frame and leading is not None and column in leading:
             frame[column] = leading[column]
@@ -147,7 +149,7 @@ def _kind(entry: Entry, kind: str, raw: pd.DataFrame, leading: pd.DataFrame | No
     if table.key and table.key not in frame:
         if table.key in ("episode_id", "patient_id", "site_id", "staff_id"):
             raise entry.where.fail(kind, f"`{kind}` needs `id:`, the column (or columns) that tells its rows apart.")
-        frame[table.key] = frame["_file"] + ":" + frame["_row"].astype("str")
+        frame[table.key] = f"{entry.read}:" + frame["_row"].astype("str")
     return frame
 
 
@@ -167,13 +169,13 @@ def _assessments(entry: Entry, raw: pd.DataFrame, first: pd.DataFrame,
     if not entry.scores:
         return None
     parts = []
-    date = _resolve(entry.occasion_date, raw) if entry.occasion_date else None
-    for code, by_timepoint in entry.scores.items():
+    date = _resolve(entry.occasion_date, entry.read, raw) if entry.occasion_date else None
+    for by_timepoint in entry.scores.values():
         for point, field in by_timepoint.items():
-            part = first[["_file", "_row", "patient_id", "episode_id"]].assign(
-                measure_code=code, score=_resolve(field, raw), timepoint=timepoint if point is None else point)
+            part = field.rows(first[["_file", "_row", "patient_id", "episode_id"]], raw, entry.read)
+            part["timepoint"] = timepoint if point is None else point
             part["date"] = date if date is not None else pd.Series(None, index=part.index, dtype="str")
-            parts.append(part[part["score"].notna()])
+            parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     frame["assessment_id"] = frame["measure_code"] + ":" + frame.index.astype("str")
     return frame

@@ -11,7 +11,8 @@ import pandas as pd
 
 from therapyeval.data import engine, schema
 from therapyeval.data.links import empty_frame, looked_up, with_absent
-from therapyeval.data.quality import MERGED, Ledger
+from therapyeval.data.mapping import Mapping
+from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
 
 BASELINE_DAYS = 7  # either side of the start
 FINAL_BEFORE, FINAL_AFTER = 14, 7  # days around the last attended visit
@@ -26,45 +27,80 @@ COLUMNS = {"episode": "int32", "patient": "int32", "measure": "str", "baseline":
            "is_assigned": "bool"}
 
 
-def score_facts(connection, assessments: pd.DataFrame, episodes: pd.DataFrame, rule: str,
-                measures: MappingType[str, object], measure_set: tuple, ledger: Ledger) -> pd.DataFrame:
+def score_facts(connection, assessments, episodes: pd.DataFrame, chains, cut: pd.Timestamp, mapping: Mapping,
+                measures: MappingType[str, object], ledger: Ledger) -> pd.DataFrame:
     """One row per episode and measure with any row, or that `measure_set` assigns to the episode; see COLUMNS.
 
-    Entries of one day that were corrected or repeated are merged and counted. `baseline` and `final` are valid
-    scores, NaN where there is none, and given also where they are no pair. `is_assigned` says that the set names
-    the measure for the episode, so that a patient who was never measured is eligible too.
+    Assessments that no fact can use are set aside; entries of one day that were corrected or repeated are merged and
+    counted. `baseline` and `final` are valid scores, NaN where there is none, and given also where they are no pair.
+    `is_assigned` says that the set names the measure for the episode, so that a patient who was never measured is
+    eligible too.
 
     Parameters
     ----------
-    assessments : episode (merged), measure_code, score, date, timepoint, ... ; linked and not after the data cut
+    assessments : Ibis table: checked and numbered
     episodes : facts about episodes
-    rule : "window" or "declared"
+    chains : Ibis table of source episodes, each with the episode that it is `merged` into
     """
-    frame = _prepared(assessments, measures)
-    table = engine.load(connection, "assessments", frame.drop(columns=["_file", "_row"]))
-    days = engine.keep(connection, "score_days", _by_day(table, rule))
-    _count_repeats(days, frame, ledger)
-    pairs = _pairs(connection, _placed(connection, days, episodes, rule), rule)
-    return _finished(pairs, frame, episodes, measures, measure_set)
+    spans = episodes[["episode", "patient", "start_date"]].assign(
+        last=episodes["last_visit_date"].fillna(episodes["end_date"]), ended=episodes["end_date"].notna())
+    spans = engine.load(connection, "spans", spans)
+    rows = linked_assessments(connection, assessments, spans, chains, cut, ledger)
+    rows = engine.keep(connection, "assessments", _prepared(connection, rows, measures))
+    rule = mapping.timepoint_rule
+    days = engine.keep(connection, "score_days", _by_day(rows, rule))
+    _count_repeats(rows, rule, ledger)
+    pairs = _pairs(connection, _placed(days, spans, rule), rule)
+    reasons = rows.filter(rows.missing_reason.notnull()).select(*KEY, "missing_reason").distinct()
+    keys = engine.fetch(rows.select(*KEY).distinct())
+    return _finished(pairs, keys, engine.fetch(reasons), episodes, measures, mapping.measure_set)
 
 
-def _prepared(assessments: pd.DataFrame, measures: MappingType[str, object]) -> pd.DataFrame:
-    codes = assessments["measure_code"]
-    used = pd.Series({code: measures[code] for code in codes.unique()}, dtype="object")
-    low = looked_up(codes, pd.Series([item.minimum for item in used], used.index, dtype="float64"))
-    high = looked_up(codes, pd.Series([item.maximum for item in used], used.index, dtype="float64"))
-    score = assessments["score"]
-    within = score.notna() & ~(score < low) & ~(score > high)
-    finalized = pd.Series(0, index=assessments.index, dtype="int64")
-    if "finalized_dt" in assessments:
-        moment = assessments["finalized_dt"] - pd.to_timedelta(assessments["finalized_dt_offset"].fillna(0), unit="min")
-        finalized = moment.astype("datetime64[s]").astype("int64").where(moment.notna(), 0)
-    frame = with_absent(assessments, measure_version="str", score_scale="str", respondent="str", timepoint="str",
-                        missing_reason="str").rename(columns={"measure_version": "version", "score_scale": "scale",
-                                                              "measure_code": "measure"})
-    frame = frame.assign(row=range(len(frame)), within=within, finalized=finalized)
-    return frame[["_file", "_row", "row", "episode", "measure", "score", "date", "within", "finalized", "version",
-                  "scale", "respondent", "timepoint", "missing_reason"]]
+def linked_assessments(connection, rows, spans, chains, cut: pd.Timestamp, ledger: Ledger):
+    """Assessments up to the data cut with the episode of the facts: by `episode_id`, else the patient's only one."""
+    import ibis
+
+    only = spans.group_by("patient").having(spans.count() == 1).aggregate(episode=spans.episode.min())
+    rows = engine.looked_up(rows, only, "patient", _only="episode")
+    if "episode_id" in rows.columns:
+        rows = engine.looked_up(rows, chains, "episode", _merged="merged") if "episode" in rows.columns else (
+            rows.mutate(_merged=ibis.null("int32")))
+        rows = rows.mutate(_only=rows.episode_id.isnull().ifelse(rows["_only"], None))
+        rows = rows.mutate(episode=ibis.coalesce(rows["_merged"], rows["_only"])).drop("_merged")
+    else:
+        rows = rows.mutate(episode=rows["_only"])
+    rows = engine.looked_up(rows.drop("_only"), spans, "episode", _patient="patient")
+    state = ibis.cases((rows.date > cut.date(), "later"), (rows["_patient"] != rows.patient, "other"),
+                       (rows.episode.isnull(), "loose"), else_=None)
+    rows = engine.keep(connection, "assessments_linked", rows.mutate(_state=state).drop("_patient"))
+    aside = engine.fetch(rows.filter(rows["_state"].notnull()).select("_at", "_file", "_row", "_state").order_by("_at"))
+    for fate, state, reason in ((LEFT_OUT, "later", "after the data cut"),
+                                (QUARANTINED, "other", "patient_id is not that of its episode"),
+                                (LEFT_OUT, "loose", "its episode is not in the facts")):
+        ledger.set_aside(fate, "assessments", aside[aside["_state"] == state], reason)
+    return rows.filter(rows["_state"].isnull())
+
+
+def _prepared(connection, rows, measures: MappingType[str, object]):
+    """What pairing needs of each row; `within`: whether the score is in the range of its measure."""
+
+    limits = pd.DataFrame({"measure_code": list(measures), "low": [item.minimum for item in measures.values()],
+                           "high": [item.maximum for item in measures.values()]}).astype(
+                               {"low": "float64", "high": "float64"})
+    limits = engine.load(connection, "measure_limits", limits)
+    rows = engine.looked_up(rows, limits, "measure_code", _low="low", _high="high")
+    rows = engine.with_absent(rows, measure_version="string", score_scale="string", respondent="string",
+                              timepoint="string", missing_reason="string", finalized_dt="timestamp",
+                              finalized_dt_offset="int32")
+    outside = (rows.score < rows["_low"]).fill_null(False) | (rows.score > rows["_high"]).fill_null(False)
+    finalized = rows.finalized_dt - rows.finalized_dt_offset.fill_null(0).as_interval("m")
+    return rows.select("_at", "_file", "_row", "episode", "score", "date", "respondent", "timepoint", "missing_reason",
+                       measure="measure_code", version="measure_version", scale="score_scale", row="_at",
+                       within=rows.score.notnull() & ~outside, finalized=finalized.epoch_seconds().fill_null(0))
+
+
+def _day(rule: str) -> list[str]:
+    return [*KEY, "date", *(["timepoint"] if rule == "declared" else [])]
 
 
 def _by_day(table, rule: str):
@@ -74,35 +110,43 @@ def _by_day(table, rule: str):
     """
     import ibis
 
-    day = [*KEY, "date", *(["timepoint"] if rule == "declared" else [])]
     scored = table.filter(table.score.notnull())
-    scored = scored.mutate(last=scored.finalized.max().over(ibis.window(group_by=day)))
+    scored = scored.mutate(last=scored.finalized.max().over(ibis.window(group_by=_day(rule))))
     scored = scored.filter(scored.finalized == scored.last)
     kept = {"timepoint": scored.timepoint.min()} if rule != "declared" else {}
-    days = scored.group_by(day).aggregate(
-        row=scored.row.min(), score=scored.score.min(), conflict=scored.score.nunique() > 1, within=scored.within.all(),
-        version=scored.version.min(), scale=scored.scale.min(), respondent=scored.respondent.min(),
-        rows=scored.row.collect(), **kept)
+    days = scored.group_by(_day(rule)).aggregate(
+        row=scored.row.min(), score=scored.score.min(), conflict=scored.score.min() != scored.score.max(),
+        within=scored.within.all(), version=scored.version.min(), scale=scored.scale.min(),
+        respondent=scored.respondent.min(), **kept)
     return days.mutate(valid=days.within & ~days.conflict)
 
 
-def _count_repeats(days, frame: pd.DataFrame, ledger: Ledger) -> None:
+def _count_repeats(rows, rule: str, ledger: Ledger) -> None:
     """Entries replaced by a later one, or entered again on the same day, are merged; conflicts are pointed out."""
-    found = engine.fetch(days.select("row", "rows", "conflict"))
-    clash = [row for rows in found.loc[found["conflict"], "rows"] for row in rows]
-    keep = frame["score"].isna() | frame["row"].isin([*found["row"], *clash])
-    ledger.set_aside(MERGED, "assessments", frame[~keep],
+    import ibis
+
+    day = ibis.window(group_by=_day(rule))
+    scored = rows.filter(rows.score.notnull())
+    scored = scored.mutate(n=scored.count().over(day), last=scored.finalized == scored.finalized.max().over(day))
+    shared = scored.filter((scored.n > 1) | ~scored.within)
+    lowest, highest, first = (value.over(day) for value in (
+        shared.score.min(where=shared["last"]), shared.score.max(where=shared["last"]),
+        shared.row.min(where=shared["last"])))
+    shared = shared.mutate(clash=shared["last"] & (lowest != highest), first=shared.row == first)
+    flags = engine.fetch(shared.select("_at", "_file", "_row", "clash", "first", "within").order_by("_at"))
+    keep = flags["clash"] | flags["first"]
+    ledger.set_aside(MERGED, "assessments", flags[~keep],
                      "entered again on the same day: the entry finalised last counts")
-    ledger.problem("warning", "assessments", frame[frame["row"].isin(clash)],
+    ledger.problem("warning", "assessments", flags[flags["clash"]],
                    "two scores on one day, finalised at the same time; neither is used (conflict)",
                    "Find out which one is right and correct the export.")
-    ledger.problem("warning", "assessments", frame[keep & frame["score"].notna() & ~frame["within"]],
+    ledger.problem("warning", "assessments", flags[keep & ~flags["within"]],
                    "score outside the range of its measure; not a valid score (out_of_range)",
                    "Check the scale and version: `therapyeval measures CODE` prints the range.")
-    ledger.use("assessments", frame[keep])
+    ledger.use_counts("assessments", engine.by_file(rows).sub(flags[~keep].groupby("_file").size(), fill_value=0))
 
 
-def _placed(connection, days, episodes: pd.DataFrame, rule: str):
+def _placed(days, spans, rule: str):
     """Each scored day with its place: in the window of the baseline, in that of the final score, or meant for one.
 
     Outside the windows a score was meant for what its label says; without a label, for either.
@@ -114,9 +158,7 @@ def _placed(connection, days, episodes: pd.DataFrame, rule: str):
         return days.mutate(distance=ibis.literal(0), ended=ibis.literal(True), for_base=no, for_final=no,
                            in_base=(days.timepoint == schema.INITIAL).fill_null(False),
                            in_final=(days.timepoint == schema.DISCHARGE).fill_null(False))
-    spans = episodes[["episode", "start_date"]].assign(last=episodes["last_visit_date"].fillna(episodes["end_date"]),
-                                                       ended=episodes["end_date"].notna())
-    days = days.join(engine.load(connection, "spans", spans), "episode")
+    days = days.join(spans.drop("patient"), "episode")
     from_start, from_last = days.date.delta(days.start_date, unit="day"), days.date.delta(days["last"], unit="day")
     in_final = (days.ended & from_last.between(-FINAL_BEFORE, FINAL_AFTER)).fill_null(False)
     in_base, unlabelled = (from_start.abs() <= BASELINE_DAYS).fill_null(False), days.timepoint.isnull()
@@ -184,16 +226,16 @@ def _why(pairs):
     return ibis.cases(*((rules[name].fill_null(False), name) for name in WHY), else_="")
 
 
-def _finished(pairs: pd.DataFrame, frame: pd.DataFrame, episodes: pd.DataFrame, measures: MappingType[str, object],
-              measure_set: tuple) -> pd.DataFrame:
+def _finished(pairs: pd.DataFrame, keys: pd.DataFrame, reasons: pd.DataFrame, episodes: pd.DataFrame,
+              measures: MappingType[str, object], measure_set: tuple) -> pd.DataFrame:
     """With the unmeasured: rows that only say why there is no score, and measures that the set assigns."""
     assigned = _assigned(episodes, measure_set)
-    keys = pd.concat([frame[KEY], assigned[KEY]]).drop_duplicates()
+    keys = pd.concat([keys, assigned[KEY]]).drop_duplicates()
     scores = keys.merge(pairs, "left", KEY).merge(episodes[["episode", "patient"]], "inner", "episode")
     scores["why_unpaired"] = scores["why_unpaired"].astype("str").fillna("no_baseline")
     scores["has_score"] = scores["has_score"].eq(True).fillna(False).astype(bool)
-    rank = frame["missing_reason"].map({reason: place for place, reason in enumerate(schema.MISSING_REASONS)})
-    strongest = rank.groupby([frame["episode"], frame["measure"]]).min().rename("rank").reset_index()
+    rank = reasons["missing_reason"].map({reason: place for place, reason in enumerate(schema.MISSING_REASONS)})
+    strongest = rank.groupby([reasons["episode"], reasons["measure"]]).min().rename("rank").reset_index()
     names = dict(enumerate(schema.MISSING_REASONS))
     scores = scores.merge(strongest, "left", KEY)
     scores["missing_reason"] = scores.pop("rank").map(names).astype("str").fillna("")

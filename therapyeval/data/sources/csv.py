@@ -8,14 +8,22 @@ import io
 import zlib
 
 from therapyeval.data.sources import text
+from therapyeval.data.sources.raw import BLANK, CELLS, Raw
 from therapyeval.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
 GZIP = b"\x1f\x8b"
 
 
-def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: str | None = None):
-    """See `sources.read`."""
+def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: str | None = None,
+         number_repeats: bool = False) -> Raw:
+    """The rows of delimited text.
+
+    Parameters
+    ----------
+    delimiter, encoding : found out where not given
+    number_repeats : see `text.checked_names`
+    """
     import pyarrow as pa
     import pyarrow.csv as arrow_csv
 
@@ -23,11 +31,12 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
     body = body if "\n" in body else body.replace("\r", "\n")  # lines of an old Macintosh
     header = body.split("\n", 1)[0]
     delimiter = delimiter or max(DELIMITERS, key=header.count)
-    names = text.checked_names(next(csv.reader([header.rstrip("\r")], delimiter=delimiter), []), name)
+    names = text.checked_names(next(csv.reader([header.rstrip("\r")], delimiter=delimiter), []), name,
+                               number_repeats=number_repeats)
     strange: list[tuple[int, str]] = []
 
     def set_aside(row) -> str:
-        strange.append((row.number, "blank row" if not row.text.strip() else "a row with too many or too few cells"))
+        strange.append((row.number, CELLS if row.text.strip() else BLANK))
         return "skip"
 
     try:
@@ -44,7 +53,7 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
         else:
             raise DataError(f"{name} cannot be read as a table with delimiter {delimiter!r}. "
                             "Give `delimiter:` in the mapping, or save it again as CSV.") from None
-    return text.frame(table, skipped=strange)
+    return text.numbered(text.as_text(table, name), name, strange)
 
 
 def unpacked(content: bytes, name: str) -> bytes:
@@ -62,7 +71,7 @@ def decode(content: bytes, name: str, encoding: str | None) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = encoding or "utf-16"
     if encoding is None and b"\x00" in content[:4096]:
-        raise DataError(f"{name} is not a text file. therapyeval reads CSV (also gzipped) and Parquet.")
+        raise DataError(f"{name} is not a text file. docs/sources.md lists the kinds of files that can be read.")
     for candidate in [encoding] if encoding else ["utf-8-sig", "cp1252"]:
         try:
             return content.decode(candidate)

@@ -1,21 +1,25 @@
-"""What all sources share: checked column names, trimmed text without control characters, row numbers.
-
-Rows are numbered as a spreadsheet shows them.
-"""
+"""What all sources of tables share: checked column names, values as text, row numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from therapyeval.data.sources.raw import BLANK, Raw, cleaned
 from therapyeval.errors import DataError
 
-# What runs in a terminal, breaks a drawing or turns a line around: controls, line separators, direction marks
-UNSEEN = r"[\p{Cc}\x{2028}\x{2029}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
-MARK = "\ufffd"
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+OURS = ("_at", "_file", "_row")  # added to every table; columns of these names in a file are not read
 
 
-def checked_names(names: Sequence[str], file: str) -> list[str]:
+def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = False) -> list[str]:
     """Column names without surrounding spaces.
+
+    Parameters
+    ----------
+    number_repeats : write the second column of one name as "name (2)" instead of refusing it
 
     Raises
     ------
@@ -26,34 +30,76 @@ def checked_names(names: Sequence[str], file: str) -> list[str]:
     if not any(names):
         raise DataError(f"{file} has no header row: its first line must hold the column names.")
     names = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+    if number_repeats:
+        before = [names[:position].count(name) for position, name in enumerate(names)]
+        names = [f"{name} ({n + 1})" if n else name for name, n in zip(names, before, strict=True)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{file} has the column {twice[0][:40]!r} twice. Rename one of them.")
     return names
 
 
-def frame(table, skipped: Sequence[tuple[int, str]] = ()):
-    """A pandas frame of text with `_row`, and the rows set aside. Control characters become MARK.
+def as_text(table: pa.Table, file: str) -> pa.Table:
+    """Every plain type as text, `cleaned`: 7.0 is "7", dates are ISO dates.
 
-    Parameters
-    ----------
-    table : pyarrow Table, all columns string
-    skipped : (row, reason) of rows that the parser could not use; `row` counts the header as row 1
+    Raises
+    ------
+    DataError
+        For lists and structures.
     """
-    import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     columns = []
     for column in table.columns:
-        trimmed = pc.utf8_trim_whitespace(column)
-        if pc.any(pc.match_substring_regex(trimmed, UNSEEN)).as_py():
-            trimmed = pc.replace_substring_regex(trimmed, UNSEEN, MARK)
-        columns.append(pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed))
-    result = pa.table(columns, names=table.column_names).to_pandas()
+        try:
+            words = column.cast(pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise DataError(f"{file} has columns that are no plain values (lists, structures). "
+                            "Export it flat.") from None
+        columns.append(cleaned(words))
+    return pa.table(columns, names=table.column_names)
+
+
+def numbered(table: pa.Table, file: str, skipped: Sequence[tuple[int, str]] = (), first: int = 2) -> Raw:
+    """The rows with `_row`, blank rows set aside.
+
+    Parameters
+    ----------
+    table : text columns, as `as_text` gives them
+    skipped : (row, reason) of rows that the parser could not use and that are not in the table
+    first : number of the first row
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    table = table.drop_columns([column for column in table.column_names if column in OURS])
     taken = {row for row, _ in skipped}
-    numbers = np.arange(2, len(result) + len(taken) + 2)
-    result["_row"] = numbers[~np.isin(numbers, list(taken))] if taken else numbers
-    blank = result.drop(columns="_row").isna().all(axis=1)
-    aside = sorted([*skipped, *((int(row), "blank row") for row in result.loc[blank, "_row"])])
-    return result[~blank].reset_index(drop=True), aside
+    numbers = np.arange(first, table.num_rows + len(taken) + first)
+    numbers = numbers[~np.isin(numbers, list(taken))] if taken else numbers
+    blank = blank_rows(table)
+    aside = sorted([*skipped, *((int(row), BLANK) for row in numbers[blank])])
+    table = table.append_column("_row", pa.array(numbers, pa.int64()))
+    return Raw(file, table.filter(pa.array(~blank)) if blank.any() else table, aside=tuple(aside))
+
+
+def blank_rows(table: pa.Table):
+    """Which rows have no value at all (array of bool)."""
+    import numpy as np
+
+    blank = np.ones(table.num_rows, dtype=bool)
+    for column in table.columns:
+        if not blank.any():
+            break
+        blank &= column.is_null().to_numpy()
+    return blank
+
+
+def plain_number(value: float) -> str:
+    """A number as a spreadsheet shows it: at most 15 digits, whole numbers without a point.
+
+    >>> plain_number(0.1 + 0.2), plain_number(7.0)
+    ('0.3', '7')
+    """
+    if isinstance(value, int):
+        return str(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else format(value, ".15g")

@@ -12,18 +12,18 @@ from therapyeval.data.synthetic.network import (
     REFERRED,
     WAIT_MEDIAN,
     WAIT_SIGMA,
-    Plan,
     draw_cases,
     draw_days,
     draw_patients,
     working_day,
 )
 from therapyeval.data.synthetic.pilot import logistic
+from therapyeval.data.synthetic.plan import Plan
 
 HORIZON_DAYS = 28                                   # how far ahead appointments are booked
 WEEKDAY_NO_SHOW = np.array([1.20, 0.95, 0.90, 0.95, 1.15])
-NO_SHOW_BASE, REMINDER_SITE, REMINDER_FACTOR = 0.093, 2, 0.6
-REMINDER_FROM = np.datetime64("2026-02-02")         # text reminders start at one site: a chart should see it
+NO_SHOW_BASE, REMINDER_FACTOR = 0.093, 0.6
+REMINDER_FROM = np.datetime64("2026-02-02")         # text reminders start at some sites: a chart should see it
 OTHER_STATUSES = {"late_cancel": 0.042, "early_cancel": 0.058, "clinic_cancel": 0.030, "rescheduled": 0.036,
                   "deleted": 0.003, "entered_in_error": 0.002, "booked": 0.011}
 IMMORTAL_SHARE = 0.03
@@ -79,7 +79,7 @@ def draw_slots(rng: np.random.Generator, plan: Plan, episodes: pd.DataFrame,
         "discipline": episodes["discipline"].to_numpy()[episode],
         "date": working_day(start[episode], passed), "is_last": number == n_slots[episode] - 1})
     slots["mode"] = draw_modes(rng, episodes, slots)
-    slots["status"] = draw_statuses(rng, plan, episodes, patients, slots)
+    slots["status"], slots["without_reminders"] = draw_statuses(rng, plan, episodes, patients, slots)
     slots = add_times(rng, plan, slots, start[episode])
     last_planned = slots["date"].to_numpy()[begins + n_slots - 1]
     slots["planned_end"] = last_planned[episode]
@@ -98,24 +98,31 @@ def draw_modes(rng: np.random.Generator, episodes: pd.DataFrame, slots: pd.DataF
 
 
 def draw_statuses(rng: np.random.Generator, plan: Plan, episodes: pd.DataFrame, patients: pd.DataFrame,
-                  slots: pd.DataFrame) -> np.ndarray:
-    """Attended or not: by site, weekday, winter, mode, person, and reminders at one site."""
+                  slots: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Attended or not: by site, weekday, winter, mode, person, and reminders at some sites.
+
+    The second array is what the status would be without reminders: the same draws, so the effect is known.
+    """
     date, site = slots["date"].to_numpy().astype("M8[D]"), slots["site"].to_numpy()
     winter, weekday = np.isin(date.astype("M8[M]").astype(int) % 12, [0, 1]), (date.astype(int) + 3) % 7
     no_show = (NO_SHOW_BASE * plan.sites["no_show"].to_numpy()[site] * WEEKDAY_NO_SHOW[weekday]
                * patients["unreliable"].to_numpy()[slots["patient"]] * np.where(winter, 1.12, 1.0)
-               * np.where(slots["mode"] == "in_person", 1.0, 0.7)
-               * np.where((site == REMINDER_SITE) & (date >= REMINDER_FROM), REMINDER_FACTOR, 1.0))
+               * np.where(slots["mode"] == "in_person", 1.0, 0.7))
+    is_reminded = plan.sends_reminders[site] & (date >= REMINDER_FROM)
     limits = np.cumsum([0.0, *OTHER_STATUSES.values()])
     u, last_u = rng.random(len(slots)), rng.random(len(slots))
-    status = np.select([u < no_show, *(u < no_show + limit for limit in limits[1:])],
-                       ["no_show", *OTHER_STATUSES], "attended")
     course = episodes["course"].to_numpy()[slots["episode"]]
     misses = slots["is_last"] & (course == "dropout") & (last_u < 0.7)
     missed = np.select([last_u < 0.33, last_u < 0.45], ["no_show", "late_cancel"], "early_cancel")
-    status = np.where(misses, missed, status)
     must = (slots["number"] == 0) | (slots["is_last"] & (course == "finished"))
-    return np.where(date > plan.cut, "booked", np.where(must, "attended", status))
+
+    def status(no_show: np.ndarray) -> np.ndarray:
+        drawn = np.select([u < no_show, *(u < no_show + limit for limit in limits[1:])],
+                          ["no_show", *OTHER_STATUSES], "attended")
+        drawn = np.where(must, "attended", np.where(misses, missed, drawn))
+        return np.where(date > plan.cut, "booked", drawn)
+
+    return status(no_show * np.where(is_reminded, REMINDER_FACTOR, 1.0)), status(no_show)
 
 
 def add_times(rng: np.random.Generator, plan: Plan, visits: pd.DataFrame,

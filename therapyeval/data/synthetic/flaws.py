@@ -8,7 +8,8 @@ figure of the truth file is what remains when they are set aside.
 import numpy as np
 import pandas as pd
 
-from therapyeval.data.synthetic.network import MEASURES, Plan, on_scale
+from therapyeval.data.synthetic.network import MEASURES, on_scale
+from therapyeval.data.synthetic.plan import Plan
 
 DUPLICATE_SHARE = 0.05
 OUT_OF_RANGE, UNKNOWN_MEASURE, NO_ASSESSMENT_KEY = 25, 10, 6

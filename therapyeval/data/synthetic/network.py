@@ -1,18 +1,15 @@
-"""The invented network "Harbor Rehab": its sites, staff and measures, and who is referred and starts care.
+"""The invented network "Harbor Rehab": its staff and measures, and who is referred and starts care.
 
 Every number here is made up, except that rates are set near the published ones in `domain/metrics.md`.
 Names of sites, measures and codes are those of the data model, sections 1 and 4.
 """
 
-from dataclasses import dataclass
-from zlib import crc32
-
 import numpy as np
 import pandas as pd
 
-CUT = np.datetime64("2026-09-30")
+from therapyeval.data.synthetic.plan import STAFFED_FOR, Plan
+
 PILOT_FIRST, PILOT_LAST = np.datetime64("2026-01-05"), np.datetime64("2026-07-31")
-PILOT_SITES = 4
 DISCIPLINES = ["PT", "OT", "SLP"]
 HOLIDAYS = np.array(
     ["2024-07-04", "2024-09-02", "2024-11-28", "2024-12-25", "2025-01-01", "2025-05-26", "2025-07-04",
@@ -21,19 +18,6 @@ HOLIDAYS = np.array(
     dtype="M8[D]")
 MONTH_WEIGHT = np.array([1.06, 1.02, 1.06, 1.04, 1.02, 0.99, 0.92, 0.95, 1.02, 1.07, 0.97, 0.84])
 GROWTH_PER_DAY = 0.00012
-
-# `wait` stretches the time to evaluation, `no_show` the chance of one; `unscored` is the chance that someone
-# who finishes has no discharge score; `response` shifts the change, in standard deviations of it.
-SITES = pd.DataFrame(
-    [("north", "North Street Clinic", "metro", "outpatient clinic", 0.19, 0.90, 0.80, 0.12, 0.00),
-     ("harbor", "Harbor Hospital Outpatient", "metro", "hospital outpatient", 0.17, 1.00, 1.50, 0.22, 0.00),
-     ("east", "East Side Clinic", "metro", "outpatient clinic", 0.14, 1.00, 1.15, 0.16, -0.05),
-     ("lakeside", "Lakeside Clinic", "shore", "outpatient clinic", 0.13, 0.80, 0.75, 0.10, 0.22),
-     ("westfield", "Westfield Clinic", "inland", "outpatient clinic", 0.12, 1.10, 0.95, 0.30, 0.00),
-     ("summit", "Summit Hospital Outpatient", "inland", "hospital outpatient", 0.11, 1.50, 1.00, 0.18, -0.30),
-     ("mill", "Mill Road Clinic", "inland", "outpatient clinic", 0.09, 1.00, 0.85, 0.15, 0.05),
-     ("cove", "Cove Clinic", "shore", "outpatient clinic", 0.05, 1.20, 1.05, 0.24, 0.00)],
-    columns=["site_id", "name", "region", "type", "share", "wait", "no_show", "unscored", "response"])
 
 # `share` is within the discipline; the primary measure comes first.
 CASES = pd.DataFrame(
@@ -75,30 +59,6 @@ AGE_SLOPE = -0.008          # response, in standard deviations, per year above 5
 SHARES = {"second_discipline": 0.05, "other_region": 0.08, "return_later": 0.03, "reopened": 0.02,
           "never_counted": 0.006}
 REFERRED, NEVER_ATTENDED_PER_REFERRED, WAIT_MEDIAN, WAIT_SIGMA = 0.86, 0.25, 8.0, 0.75
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is asked for: the seed, the size, and the first and last day of the data."""
-
-    seed: int
-    n_sites: int
-    n_episodes: int
-    first: np.datetime64
-    cut: np.datetime64 = CUT
-
-    def generator(self, part: str) -> np.random.Generator:
-        """Random numbers of one part: each has its own, so that a change in one leaves the others alone."""
-        return np.random.default_rng([self.seed, crc32(part.encode())])
-
-    @property
-    def sites(self) -> pd.DataFrame:
-        chosen = SITES.iloc[:self.n_sites].copy()
-        return chosen.assign(share=chosen["share"] / chosen["share"].sum())
-
-    def count(self, kind: str) -> int:
-        """Episodes of a kind in SHARES."""
-        return round(SHARES[kind] * self.n_episodes)
 
 
 def working_day(days: np.ndarray, later: np.ndarray | int = 0) -> np.ndarray:
@@ -216,7 +176,7 @@ def first_episodes(plan: Plan, n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 def parallel_episodes(plan: Plan, episodes: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """Second episodes of some people: another discipline at about the same time, or another body region."""
     rng = plan.generator("parallel episodes")
-    n_other, n_region = (plan.count(kind) for kind in ("second_discipline", "other_region"))
+    n_other, n_region = (plan.count(SHARES[kind]) for kind in ("second_discipline", "other_region"))
     parent = rng.permutation(len(episodes))[:n_other + n_region]
     chosen = episodes.iloc[parent].reset_index(drop=True)
     is_other = np.arange(len(chosen)) < n_other
@@ -241,7 +201,7 @@ def later_episodes(plan: Plan, episodes: pd.DataFrame, patients: pd.DataFrame) -
     A re-opened one starts from where the first ended; one in six goes on at another site, as a transfer.
     """
     rng = plan.generator("later episodes")
-    n_reopened, n_return = plan.count("reopened"), plan.count("return_later")
+    n_reopened, n_return = plan.count(SHARES["reopened"]), plan.count(SHARES["return_later"])
     end = episodes["discharge_date"].to_numpy().astype("M8[D]")
     usable = (end < plan.cut - 60) & ~episodes["in_pilot"] & (episodes["reason"] != "deceased")
     parent = rng.permutation(np.flatnonzero(usable))[:n_reopened + n_return]
@@ -265,12 +225,13 @@ def later_episodes(plan: Plan, episodes: pd.DataFrame, patients: pd.DataFrame) -
 
 
 def build_staff(plan: Plan) -> pd.DataFrame:
-    """Clinicians of each site and discipline, those who evaluate first, then assistants."""
+    """Clinicians of each site and discipline of the whole network, those who evaluate first, then assistants."""
+    size = plan.n_episodes / STAFFED_FOR
     rng = plan.generator("staff")
     rows = []
     for site, share in enumerate(plan.sites["share"]):
         for discipline, weight in zip(DISCIPLINES, (30, 12, 9), strict=True):
-            n_evaluating = max(2, round(weight * share))
+            n_evaluating = max(2, round(weight * share * size))
             assistant = {"PT": "PTA", "OT": "OTA", "SLP": "CFY"}[discipline]
             n_assistant = max(1, round(n_evaluating * 0.4)) if discipline != "SLP" else 0
             rows += [(site, discipline, discipline)] * n_evaluating

@@ -12,11 +12,10 @@ from therapyeval.data.synthetic.network import (
     MEASURES,
     PILOT_FIRST,
     PILOT_LAST,
-    PILOT_SITES,
-    Plan,
     on_scale,
     working_day,
 )
+from therapyeval.data.synthetic.plan import Plan
 
 PROTOCOL = "telerehab_lbp"
 EFFECT = 3.0
@@ -24,6 +23,7 @@ GENERATED_AS = (
     "last score = first score - (13 + 0.35 * (first - 42) + 10 * response) - 3.0 if telerehab, then moved to "
     "the nearest even number in 0..100; response = site - 0.008 * (age - 55) - 0.25 if chronic - 0.3 if "
     "workers_comp + N(0, 1)")
+LEAST_PER_ARM = 4           # fewer tell nothing: the difference is then null in the truth file
 CHOICE = {"intercept": -0.1, "per_year_above_50": -0.03, "per_odi_point_above_42": -0.05}
 
 
@@ -37,7 +37,7 @@ def run_pilot(plan: Plan, episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     The log also keeps both potential last scores (`score_usual`, `score_telerehab`), for the truth file only.
     """
     rng = plan.generator("pilot")
-    log = screen(rng, episodes)
+    log = screen(rng, plan.n_pilot_sites, episodes)
     log = consent(rng, log)
     last = episodes["last_score"].to_numpy(copy=True)
     usual = last[log["episode"]]
@@ -54,11 +54,11 @@ def run_pilot(plan: Plan, episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     return episodes, log
 
 
-def screen(rng: np.random.Generator, episodes: pd.DataFrame) -> pd.DataFrame:
+def screen(rng: np.random.Generator, n_sites: int, episodes: pd.DataFrame) -> pd.DataFrame:
     """New low-back episodes at the pilot sites in the pilot's months, with the verdict."""
     is_back = (CASES["body_region"] == "lumbar_pelvis").to_numpy()[episodes["case"]]
     is_target = (
-        is_back & (episodes["kind"] == "first") & (episodes["site"] < PILOT_SITES)
+        is_back & (episodes["kind"] == "first") & (episodes["site"] < n_sites)
         & episodes["start_date"].between(pd.Timestamp(PILOT_FIRST), pd.Timestamp(PILOT_LAST)))
     target = np.flatnonzero(is_target & (rng.random(len(episodes)) < 0.96))
     chosen = episodes.iloc[target]
@@ -106,20 +106,25 @@ def least_squares(columns: list[np.ndarray], outcome: np.ndarray) -> tuple[float
     return float(coefficients[0]), float(np.sqrt((inverse @ scaled.T @ scaled @ inverse)[0, 0]))
 
 
-def pilot_truth(log: pd.DataFrame, has_pair: np.ndarray) -> dict:
-    """The effect built in, and what it comes to in those allocated, before and after scores went missing."""
-    log = log.assign(has_pair=has_pair)
+def pilot_truth(log: pd.DataFrame) -> dict:
+    """The effect built in, and what it comes to in those allocated, before and after scores went missing.
+
+    `log` with `has_pair`: is there a valid pair of recorded scores?
+    """
     allocated = log[log["arm"] != ""]
     treated = (allocated["arm"] == "telerehab").to_numpy()
     first = allocated["first_score"].to_numpy()
     change = first - np.where(treated, allocated["score_telerehab"], allocated["score_usual"])
     age, seen = allocated["age"].to_numpy(), allocated["has_pair"].to_numpy()
 
-    def adjusted(rows: np.ndarray) -> tuple[float, float]:
+    def adjusted(rows: np.ndarray) -> tuple[float | None, float | None]:
+        if min(treated[rows].sum(), (~treated[rows]).sum()) < LEAST_PER_ARM:
+            return None, None
         return least_squares([treated[rows], first[rows], age[rows]], change[rows])
 
     everybody = np.ones(len(allocated), dtype=bool)
     complete, observed = adjusted(everybody), adjusted(seen)
+    raw = float(change[treated].mean() - change[~treated].mean()) if complete[0] is not None else None
     return {
         "protocol": PROTOCOL, "outcome": "score_change:odi, oriented (positive = better), points",
         "effect": EFFECT,
@@ -128,10 +133,10 @@ def pilot_truth(log: pd.DataFrame, has_pair: np.ndarray) -> dict:
                           "why": "therapists offer telerehab more often to the younger and less disabled"},
         "effect_on_nprs": 0.0,
         "mean_individual_effect": {
-            "value": float((log["score_usual"] - log["score_telerehab"]).mean()),
+            "value": float((log["score_usual"] - log["score_telerehab"]).mean()) if len(log) else None,
             "definition": "mean over all screened of the difference between the two potential scores"},
         "raw_difference_complete": {
-            "value": float(change[treated].mean() - change[~treated].mean()),
+            "value": raw,
             "definition": "telerehab minus usual, mean change of all allocated before scores went missing"},
         "adjusted_complete": {
             "value": complete[0], "standard_error": complete[1],

@@ -4,13 +4,11 @@ Nothing in it comes from real people. The same seed gives the same bytes (with t
 pandas and pyarrow). What is true of the data is in `truth.json`, so that every metric can be checked.
 """
 
-import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from therapyeval.data.synthetic.care import (
     choose_staff,
@@ -18,13 +16,12 @@ from therapyeval.data.synthetic.care import (
     draw_referrals,
     missed_evaluations,
 )
+from therapyeval.data.synthetic.files import OPEN, TableFiles
 from therapyeval.data.synthetic.flaws import plant_faults, spoil_scores
+from therapyeval.data.synthetic.messy import MessyFiles
 from therapyeval.data.synthetic.network import (
     CASES,
-    CUT,
     SHARES,
-    SITES,
-    Plan,
     build_staff,
     draw_episodes,
     first_episodes,
@@ -32,6 +29,7 @@ from therapyeval.data.synthetic.network import (
     parallel_episodes,
 )
 from therapyeval.data.synthetic.pilot import run_pilot
+from therapyeval.data.synthetic.plan import CUT, SITES, Plan
 from therapyeval.data.synthetic.scores import draw_assessments
 from therapyeval.data.synthetic.tables import (
     assessment_table,
@@ -45,48 +43,75 @@ from therapyeval.data.synthetic.tables import (
     staff_table,
     visit_table,
 )
-from therapyeval.data.synthetic.text import write_texts
+from therapyeval.data.synthetic.tally import Tally, tally_block
+from therapyeval.data.synthetic.text import write_messy_texts, write_texts
 from therapyeval.data.synthetic.truth import describe_truth
+from therapyeval.errors import ParameterError, did_you_mean
 
-ID_COLUMNS = {"patients": "patient_id", "referrals": "referral_id", "episodes": "episode_id",
-              "visits": "visit_id", "assessments": "assessment_id"}
-MINUTE_COLUMNS = {"scheduled_start", "scheduled_end", "status_dt", "finalized_dt"}
+FORMATS = (*OPEN, "messy")
+PER_SITE = 100          # episodes at least, where there are more sites than the known ones
 
 
 def write_sample(path: str | Path, *, seed: int = 20260930, n_sites: int = 8, n_episodes: int = 18_000,
-                 months: int = 27) -> dict:
-    """Write the sample (Parquet tables, mapping.yml, pilot.yml, truth.json, README.md) and return the truth.
+                 months: int = 27, file_format: str = "parquet") -> dict:
+    """Write the sample (tables, mapping.yml, pilot.yml, truth.json, README.md) and return the truth.
+
+    Memory stays below 1 GB whatever the size: people are drawn and written in blocks of 20,000 episodes.
 
     Parameters
     ----------
     path : folder, made where it does not exist; files of the same names are replaced
-    n_sites : 4 to 8; the pilot runs at the first four
-    n_episodes : rows of the episodes table before faults are planted, at least 500
+    n_sites : at least 4; the pilot runs at the first four, or at a quarter of them. With more than eight, text
+        reminders begin at every eighth, and `truth["reminders"]` says what they truly did
+    n_episodes : rows of the episodes table before faults are planted: at least 500, and 100 for each site where
+        there are more than eight
     months : length of the data, which always end on 2026-09-30; at least 9, so that the pilot lies inside
+    file_format : parquet, csv, or messy: exports of three vendors (`scheduler`, `warehouse`, `redcap`) with the
+        same data in each, and their mappings and truth.json aside in the folder `truth`
 
     Raises
     ------
-    ValueError
-        Where a size is outside these limits.
+    ParameterError
+        Where a size is outside these limits, the seed is negative, or the format is another.
     """
-    if not 4 <= n_sites <= len(SITES):
-        raise ValueError(f"write_sample() needs n_sites from 4 to {len(SITES)}, not {n_sites}")
-    if n_episodes < 500 or months < 9:
-        raise ValueError("write_sample() needs n_episodes >= 500 and months >= 9")
-    first = (np.datetime64(CUT, "M") + 1 - months).astype("M8[D]")
-    plan = Plan(seed=seed, n_sites=n_sites, n_episodes=n_episodes, first=first)
-    tables, truth = build_sample(plan)
+    if file_format not in FORMATS:
+        raise ParameterError(f"a sample cannot be written as {file_format[:40]!r}.{did_you_mean(file_format, FORMATS)}")
+    plan = make_plan(seed, n_sites, n_episodes, months)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        write_table(table, folder / f"{name}.parquet", id_column=ID_COLUMNS.get(name))
-    (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
-    write_texts(folder, truth)
+    staff, total, columns = build_staff(plan), Tally(), {}
+    with open_files(folder, file_format) as files:
+        for block in plan.blocks():
+            tables, planted, tally = build_block(block, staff)
+            files.write(tables)
+            total.add(tally)
+            columns = columns or {name: list(table) for name, table in tables.items()}
+    truth = describe_truth(plan, total, planted)
+    if file_format == "messy":
+        write_messy_texts(folder, truth, n_pilot_sites=plan.n_pilot_sites, columns=columns)
+    else:
+        write_texts(folder, truth, n_pilot_sites=plan.n_pilot_sites, ending=file_format)
     return truth
 
 
-def build_sample(plan: Plan) -> tuple[dict[str, pd.DataFrame], dict]:
-    """All tables and the truth about them."""
+def open_files(folder: Path, file_format: str) -> AbstractContextManager:
+    """What takes the tables block by block."""
+    return nullcontext(MessyFiles(folder)) if file_format == "messy" else TableFiles(folder, file_format)
+
+
+def make_plan(seed: int, n_sites: int, n_episodes: int, months: int) -> Plan:
+    """The plan, if the sizes are possible."""
+    least = 500 if n_sites <= len(SITES) else PER_SITE * n_sites
+    for name, value, limit in (("sites", n_sites, 4), ("episodes", n_episodes, least), ("months", months, 9),
+                               ("seed", seed, 0)):
+        if value < limit:
+            raise ParameterError(f"a sample with {n_sites} sites needs {name} of at least {limit:,}, not {value:,}.")
+    first = (np.datetime64(CUT, "M") + 1 - months).astype("M8[D]")
+    return Plan(seed=seed, n_sites=n_sites, n_episodes=n_episodes, first=first)
+
+
+def build_block(plan: Plan, staff: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict, Tally]:
+    """The tables of a block (the first also has sites and staff), the faults planted, and all counts."""
     episodes, patients, slots, log = build_care(plan)
     referrals, people = draw_referrals(plan, episodes, len(patients))
     referrals = referrals.sort_values("received_date", kind="stable", ignore_index=True)
@@ -95,22 +120,25 @@ def build_sample(plan: Plan) -> tuple[dict[str, pd.DataFrame], dict]:
     uncounted = uncounted_episodes(plan, episodes, referrals, patients)
     episodes = pd.concat([episodes, uncounted], ignore_index=True)
     visits = pd.concat([slots, missed_evaluations(plan, referrals)], ignore_index=True)
-    staff = build_staff(plan)
     lead, clinician = choose_staff(plan, staff, episodes, visits)
     episodes, visits = episodes.assign(lead=lead), visits.assign(staff=clinician)
 
     labels = make_labels(plan, len(patients), episodes, len(staff))
-    received, referral_id = referral_of_episode(referrals, referral_table(referrals, labels), len(episodes))
+    referred = referral_table(plan, referrals, labels)
+    received, referral_id = referral_of_episode(referrals, referred, len(episodes))
     log = log.assign(episode_id=labels.episode[log["episode"]])
-    scores, spoiled = spoil_scores(plan, assessment_table(assessments, episodes, labels), log["episode_id"])
+    scores, spoiled = spoil_scores(
+        plan, assessment_table(plan, assessments, episodes, labels), log["episode_id"])
+    whole = {"staff": staff_table(staff, labels), "sites": site_table(plan)} if plan.block == 0 else {}
     clean = {
-        "patients": patient_table(patients, episodes, labels), "referrals": referral_table(referrals, labels),
+        "patients": patient_table(patients, episodes, labels), "referrals": referred,
         "episodes": episode_table(plan, episodes, referral_id, labels),
         "visits": visit_table(plan, visits, received, labels), "assessments": scores,
-        "discharges": discharge_table(plan, episodes, labels), "staff": staff_table(staff, labels),
-        "sites": site_table(plan), "enrollment": enrollment_table(log, labels)}
+        "discharges": discharge_table(plan, episodes, labels), **whole,
+        "enrollment": enrollment_table(log, labels)}
     tables, faults = plant_faults(plan, clean)
-    return tables, describe_truth(plan, clean, tables, spoiled | faults, log)
+    planted = spoiled | faults
+    return tables, planted, tally_block(plan, clean, tables, planted, log, slots)
 
 
 def referral_of_episode(referrals: pd.DataFrame, table: pd.DataFrame,
@@ -123,7 +151,7 @@ def referral_of_episode(referrals: pd.DataFrame, table: pd.DataFrame,
 
 def build_care(plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Episodes with their courses, the patients, the appointments and the pilot's log."""
-    extra = sum(plan.count(kind) for kind in SHARES)
+    extra = sum(plan.count(share) for share in SHARES.values())
     episodes, patients = first_episodes(plan, plan.n_episodes - extra)
     episodes = pd.concat([episodes, parallel_episodes(plan, episodes, patients)], ignore_index=True)
     episodes, log = run_pilot(plan, episodes)
@@ -140,7 +168,7 @@ def uncounted_episodes(plan: Plan, episodes: pd.DataFrame, referrals: pd.DataFra
                        patients: pd.DataFrame) -> pd.DataFrame:
     """Episodes that no metric counts: planned and waiting ones, cancelled ones, and some entered in error."""
     rng = plan.generator("never counted")
-    n = plan.count("never_counted")
+    n = plan.count(SHARES["never_counted"])
     waits = np.flatnonzero((referrals["status"] == "scheduled") & (referrals["episode"] < 0))[:n // 3]
     refused = np.flatnonzero(referrals["status"] == "declined")[:n // 3]
     wrong = rng.permutation(len(episodes))[:n - len(waits) - len(refused)]
@@ -152,29 +180,3 @@ def uncounted_episodes(plan: Plan, episodes: pd.DataFrame, referrals: pd.DataFra
     drawn["status"] = status[:len(waits)] + ["cancelled"] * len(refused) + ["entered_in_error"] * len(wrong)
     drawn["discipline"] = CASES["discipline"].to_numpy()[drawn["case"]]
     return draw_episodes(rng, plan, drawn.assign(kind="never_counted", parent=-1), patients)
-
-
-def arrow_type(name: str, column: pd.Series) -> pa.DataType:
-    """Small types: days as date32, times in milliseconds without zone, whole numbers as int16."""
-    if name in MINUTE_COLUMNS:
-        return pa.timestamp("ms")
-    if name.endswith("_date") or name == "date":
-        return pa.date32()
-    if name in ("planned_visits", "goals_met_pct", "deprivation"):
-        return pa.int16()
-    if pd.api.types.is_bool_dtype(column):
-        return pa.bool_()
-    return pa.float64() if pd.api.types.is_numeric_dtype(column) else pa.string()
-
-
-def write_table(table: pd.DataFrame, path: Path, id_column: str | None) -> None:
-    """Write with every setting fixed, so that equal tables give equal bytes.
-
-    Ascending ids are stored as differences, which makes them nearly free.
-    """
-    schema = pa.schema([(name, arrow_type(name, table[name])) for name in table])
-    data = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(
-        data, path, compression="zstd", compression_level=9, row_group_size=1_000_000, version="2.6",
-        use_dictionary=[name for name in table if name != id_column],
-        column_encoding={id_column: "DELTA_BYTE_ARRAY"} if id_column else None)

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from therapyeval.data.synthetic.network import CASES, MEASURES, Plan, draw_scores, on_scale
+from therapyeval.data.synthetic.network import CASES, MEASURES, draw_scores, on_scale
 from therapyeval.data.synthetic.pilot import logistic
+from therapyeval.data.synthetic.plan import Plan
 
 RESPONSE_LOG_ODDS = -0.5      # of no score at the end: not at random, rarer where the patient does well
 UNFINISHED_LOG_ODDS, IMMORTAL_LOG_ODDS, PILOT_LOG_ODDS = 2.3, 1.6, -1.2

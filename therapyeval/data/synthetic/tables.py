@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from therapyeval.data.synthetic.network import CASES, Plan
+from therapyeval.data.synthetic.network import CASES
 from therapyeval.data.synthetic.pilot import PROTOCOL
+from therapyeval.data.synthetic.plan import Plan
 
 EPISODE_COLUMNS = [
     "episode_id", "patient_id", "referral_id", "discipline", "site_id", "program", "start_date", "status",
@@ -29,16 +30,13 @@ class Labels:
 
 
 def make_labels(plan: Plan, n_patients: int, episodes: pd.DataFrame, n_staff: int) -> Labels:
-    """Patients in random order, so that an id says nothing; episodes in the order of their start."""
+    """Patients of a block in random order, so that an id says nothing; episodes in the order of their start."""
     order = episodes["start_date"].argsort(kind="stable").to_numpy()
     return Labels(
-        patient=identifiers("SYN-", plan.generator("labels").permutation(n_patients), 5),
-        episode=identifiers("E", np.argsort(order), 5), staff=identifiers("T", np.arange(n_staff), 3),
+        patient=plan.identifiers("SYN-", plan.generator("labels").permutation(n_patients)),
+        episode=plan.identifiers("E", np.argsort(order)),
+        staff=np.array([f"T{i + 1:0{max(3, len(str(n_staff)))}d}" for i in range(n_staff)], dtype=object),
         site=plan.sites["site_id"].to_numpy())
-
-
-def identifiers(prefix: str, number: np.ndarray, width: int) -> np.ndarray:
-    return np.array([f"{prefix}{i + 1:0{width}d}" for i in number], dtype=object)
 
 
 def patient_table(patients: pd.DataFrame, episodes: pd.DataFrame, labels: Labels) -> pd.DataFrame:
@@ -49,11 +47,11 @@ def patient_table(patients: pd.DataFrame, episodes: pd.DataFrame, labels: Labels
     return table[columns].sort_values("patient_id", ignore_index=True)
 
 
-def referral_table(referrals: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+def referral_table(plan: Plan, referrals: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Referrals in the order received; `referral_id` must then be given to the episodes in the same order."""
     case = CASES.iloc[referrals["case"]].reset_index(drop=True)
     return pd.DataFrame({
-        "referral_id": identifiers("R", np.arange(len(referrals)), 5),
+        "referral_id": plan.identifiers("R", np.arange(len(referrals))),
         "patient_id": labels.patient[referrals["patient"]], "site_id": labels.site[referrals["site"]],
         "received_date": referrals["received_date"], "discipline": case["discipline"],
         "body_region": case["body_region"], "source_type": referrals["source_type"],
@@ -100,11 +98,12 @@ def visit_table(plan: Plan, visits: pd.DataFrame, received: np.ndarray, labels: 
         "visit_type": visits["visit_type"], "mode": visits["mode"], "staff_id": labels.staff[visits["staff"]],
         "site_id": labels.site[visits["site"]]})
     table = table.sort_values(["patient_id", "scheduled_start", "episode_id"], ignore_index=True)
-    table.insert(0, "visit_id", identifiers("V", np.arange(n), 6))
+    table.insert(0, "visit_id", plan.identifiers("V", np.arange(n), 6))
     return table
 
 
-def assessment_table(assessments: pd.DataFrame, episodes: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+def assessment_table(plan: Plan, assessments: pd.DataFrame, episodes: pd.DataFrame,
+                     labels: Labels) -> pd.DataFrame:
     """Scores in the order of episodes; the LEFS form changed on one day, so some pairs mix versions."""
     patient = episodes["patient"].to_numpy()[assessments["episode"]]
     rows = assessments.assign(
@@ -113,7 +112,7 @@ def assessment_table(assessments: pd.DataFrame, episodes: pd.DataFrame, labels: 
                                  np.where(assessments["date"] < LEFS_CHANGE, "1", "2"), None),
         missing_reason=assessments["why"].replace("", None))
     rows = rows.sort_values("episode_id", kind="stable", ignore_index=True)
-    rows["assessment_id"] = identifiers("A", np.arange(len(rows)), 5)
+    rows["assessment_id"] = plan.identifiers("A", np.arange(len(rows)))
     return rows[["assessment_id", "patient_id", "episode_id", "measure_code", "measure_version", "score",
                  "date", "timepoint", "respondent", "finalized_dt", "missing_reason"]]
 

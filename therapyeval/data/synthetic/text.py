@@ -1,14 +1,16 @@
 """The text files beside the synthetic tables: mapping, pilot protocol, README."""
 
+import json
 from pathlib import Path
 
+from therapyeval.data.synthetic.messy import write_mappings
 from therapyeval.data.synthetic.network import CASES
 
 PILOT = """\
 # SYNTHETIC: a pilot that never took place. The true effect is in truth.json.
 version: 1
 title: Telerehabilitation for low back pain
-design: {kind: parallel, randomized: false, allocation: "therapist's choice", sites: 4, period: 2026-01-05..2026-07-31}
+design: {kind: parallel, randomized: false, allocation: "therapist's choice", sites: %d, period: 2026-01-05..2026-07-31}
 arms: {telerehab: "Telerehabilitation", usual: "Usual care in the clinic"}     # value of `arm` -> label
 reference: usual
 cohort: {}                       # extra filters
@@ -45,7 +47,7 @@ start-up: few episodes are under way and few end.
   evaluations, which have no episode.
 - `referrals.site_id` is the site that the referral was sent to.
 - `mapping.yml` names the measures of each discipline and body region; `pilot.yml` is the protocol of a
-  telerehabilitation pilot, with its patients in `enrollment.parquet`.
+  telerehabilitation pilot, with its patients in `enrollment.{ending}`.
 - `truth.json` says what was put in, which faults were planted and how many, and what the right figures are,
   each with its definition. Reports do not read it.
 
@@ -55,16 +57,43 @@ discharges before the start, duplicate and impossible scores, episodes never clo
 """
 
 
-def write_texts(folder: Path, truth: dict) -> None:
-    """mapping.yml, pilot.yml and README.md."""
-    (folder / "mapping.yml").write_text(mapping_text(truth["data_cut"]), encoding="utf-8")
-    (folder / "pilot.yml").write_text(PILOT, encoding="utf-8")
+MESSY_README = """\
+# Synthetic exports of three vendors
+
+**Everything here is invented.** The same data three times, as three systems would export them: `scheduler` (US dates,
+cp1252, several words for one status), `warehouse` (delimiter |, codes, NULL, percent) and `redcap` (one wide file with
+repeating instruments). `truth` holds what is true of them (`truth.json`) and the mapping that reads each one:
+try your own first.
+
+    therapyeval check scheduler --mapping truth/scheduler.yml
+"""
+
+
+def write_messy_texts(folder: Path, truth: dict, *, n_pilot_sites: int, columns: dict[str, list[str]]) -> None:
+    """README.md; and in `truth`, kept aside from the data, truth.json, pilot.yml and the three mappings."""
+    (folder / "README.md").write_text(MESSY_README, encoding="utf-8")
+    (folder / "truth").mkdir(exist_ok=True)
+    (folder / "truth" / "pilot.yml").write_text(PILOT % n_pilot_sites, encoding="utf-8")
+    write_truth(folder / "truth", truth)
+    write_mappings(folder / "truth", columns, rules_text(truth["data_cut"]))
+
+
+def write_truth(folder: Path, truth: dict) -> None:
+    (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+
+
+def write_texts(folder: Path, truth: dict, *, n_pilot_sites: int, ending: str) -> None:
+    """truth.json, mapping.yml, pilot.yml and README.md."""
+    write_truth(folder, truth)
+    (folder / "mapping.yml").write_text(
+        rules_text(truth["data_cut"]) + "measure_units: {ndi: {scale: points}}\n", encoding="utf-8")
+    (folder / "pilot.yml").write_text(PILOT % n_pilot_sites, encoding="utf-8")
     rows = "\n".join(f"| `{name}` | {count:,} |" for name, count in truth["rows"].items())
-    (folder / "README.md").write_text(README.format(**(truth | {"rows": rows})), encoding="utf-8")
+    (folder / "README.md").write_text(README.format(**(truth | {"rows": rows, "ending": ending})), encoding="utf-8")
 
 
-def mapping_text(data_cut: str) -> str:
-    """The mapping: tables and columns have their canonical names, so only rules and measures are said."""
+def rules_text(data_cut: str) -> str:
+    """The rules and measures that a mapping says; where columns have their canonical names, it says no more."""
     line = "  - {{discipline: {}, region: {}, measures: [{}]}}"
     lines = [line.format(case.discipline, case.body_region, ", ".join(case.measures))
              for case in CASES.itertuples()]

@@ -1,0 +1,123 @@
+"""Facts kept on disk: the same as read anew, never half, never of other data, for their owner only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+
+import pandas as pd
+import pytest
+
+from therapyeval.data import cache, dataset, read_dataset
+
+
+@pytest.fixture
+def folder(tmp_path, sample, monkeypatch):
+    """A copy of harbor_rehab that counts as large, and a home without a cache."""
+    monkeypatch.setattr(cache, "FROM_BYTES", 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    shutil.copytree(sample("harbor_rehab"), tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def not_made(monkeypatch):
+    """After this is called, making facts from the files fails."""
+    def forbid():
+        monkeypatch.setattr(dataset, "_made", lambda *arguments: pytest.fail("the facts were made again"))
+    return forbid
+
+
+def counted(data):
+    return data.facts.appointments.counts((), numerator={"no_show"}, denominator={"attended", "no_show"},
+                                          by=["site_id", "discipline"], every="month")[0]
+
+
+def assert_same(one, other):
+    for name in ("episodes", "scores", "referrals", "enrollment"):
+        pd.testing.assert_frame_equal(getattr(one.facts, name), getattr(other.facts, name))
+    for name in ("tables", "problems", "quarantine"):
+        pd.testing.assert_frame_equal(getattr(one.quality, name), getattr(other.quality, name))
+    pd.testing.assert_frame_equal(counted(one), counted(other))
+    assert (one.fingerprint, one.data_cut, one.quality.verdict) == (other.fingerprint, other.data_cut,
+                                                                    other.quality.verdict)
+
+
+def stored(folder):
+    return sorted(path for path in (folder / cache.NAME).iterdir())
+
+
+def test_unchanged_data_are_read_only_once(folder, not_made):
+    read_dataset(folder)
+    not_made()
+    again = read_dataset(folder)
+    (folder / "visits.parquet").touch()  # another time, the same content
+    assert read_dataset(folder).fingerprint == again.fingerprint
+    assert len(stored(folder)) == 1
+
+
+def test_facts_under_the_cache_equal_facts_without_one(folder, sample):
+    read_dataset(folder)
+    assert_same(read_dataset(folder), dataset_without_cache(sample("harbor_rehab")))
+
+
+def dataset_without_cache(path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "FROM_BYTES", 10**12)
+        return read_dataset(path)
+
+
+def test_other_data_another_cut_and_another_mapping_are_read_anew(folder):
+    first = read_dataset(folder)
+    assert read_dataset(folder, data_cut="2026-06-30").data_cut == pd.Timestamp("2026-06-30")
+    sites = pd.read_parquet(folder / "sites.parquet")
+    sites.assign(name="X").to_parquet(folder / "sites.parquet")
+    assert read_dataset(folder).fingerprint != first.fingerprint
+    (folder / "mapping.yml").write_text((folder / "mapping.yml").read_text() + "stale_days: 90\n")
+    assert read_dataset(folder).facts.episodes["closed_admin"].sum() < first.facts.episodes["closed_admin"].sum()
+    assert len(stored(folder)) == cache.KEPT
+
+
+@pytest.mark.parametrize("file", ["episodes.parquet", "appointments.parquet", "manifest.json"])
+def test_damaged_facts_are_made_again_and_that_is_noted(folder, file, sample):
+    first = read_dataset(folder)
+    path = stored(folder)[0] / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    again = read_dataset(folder)
+    pd.testing.assert_frame_equal(again.facts.episodes, first.facts.episodes)
+    noted = cache.DAMAGED in set(again.quality.problems["rule"])
+    assert noted or file == "manifest.json"  # without its manifest nobody knows that it was there
+    assert_same(read_dataset(folder), dataset_without_cache(sample("harbor_rehab")))
+
+
+def test_a_stopped_run_leaves_nothing_that_is_read(folder, monkeypatch):
+    monkeypatch.setattr(cache.os, "rename", lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        read_dataset(folder)
+    monkeypatch.undo()
+    assert cache._manifests(folder / cache.NAME) == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights")
+def test_only_the_owner_may_read_what_is_stored(folder):
+    read_dataset(folder)
+    rights = {stat.S_IMODE(path.stat().st_mode) for path in (folder / cache.NAME).rglob("*") if path.is_file()}
+    assert rights == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in [folder / cache.NAME, *stored(folder)]} == {0o700}
+
+
+def test_small_data_are_not_stored(sample, tmp_path):
+    shutil.copytree(sample("stroke_recovery"), tmp_path / "data")
+    read_dataset(tmp_path / "data")
+    assert not (tmp_path / "data" / cache.NAME).exists()
+
+
+def test_facts_go_to_the_users_cache_where_the_data_folder_cannot_be_written(folder, tmp_path, monkeypatch, not_made):
+    (folder / cache.NAME).write_text("a file is in the way")
+    read_dataset(folder)
+    not_made()
+    read_dataset(folder)
+    assert list((tmp_path / "home" / "therapyeval").iterdir())
