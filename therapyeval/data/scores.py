@@ -21,7 +21,8 @@ WHY = ("no_baseline", "baseline_window", "no_final", "final_window", "too_close"
 MUST_AGREE = {"version": "version", "scale": "scale", "respondent": "respondent"}
 KEY = ["episode", "measure"]
 COLUMNS = {"episode": "int32", "patient": "int32", "measure": "str", "baseline": "float64", "final": "float64",
-           "baseline_date": "datetime64[s]", "final_date": "datetime64[s]", "days_apart": "float64",
+           "baseline_se": "float64", "final_se": "float64", "baseline_date": "datetime64[s]",
+           "final_date": "datetime64[s]", "days_apart": "float64",
            "why_unpaired": "str", "missing_reason": "str", "has_score": "bool", "is_primary": "bool",
            "is_assigned": "bool"}
 
@@ -60,10 +61,10 @@ def _prepared(assessments: pd.DataFrame, measures: MappingType[str, object]) -> 
         moment = assessments["finalized_dt"] - pd.to_timedelta(assessments["finalized_dt_offset"].fillna(0), unit="min")
         finalized = moment.astype("datetime64[s]").astype("int64").where(moment.notna(), 0)
     frame = with_absent(assessments, measure_version="str", score_scale="str", respondent="str", timepoint="str",
-                        missing_reason="str").rename(columns={"measure_version": "version", "score_scale": "scale",
-                                                              "measure_code": "measure"})
+                        missing_reason="str", se="float64")
+    frame = frame.rename(columns={"measure_version": "version", "score_scale": "scale", "measure_code": "measure"})
     frame = frame.assign(row=range(len(frame)), within=within, finalized=finalized)
-    return frame[["_file", "_row", "row", "episode", "measure", "score", "date", "within", "finalized", "version",
+    return frame[["_file", "_row", "row", "episode", "measure", "score", "se", "date", "within", "finalized", "version",
                   "scale", "respondent", "timepoint", "missing_reason"]]
 
 
@@ -80,7 +81,8 @@ def _by_day(table, rule: str):
     scored = scored.filter(scored.finalized == scored.last)
     kept = {"timepoint": scored.timepoint.min()} if rule != "declared" else {}
     days = scored.group_by(day).aggregate(
-        row=scored.row.min(), score=scored.score.min(), conflict=scored.score.nunique() > 1, within=scored.within.all(),
+        row=scored.row.min(), score=scored.score.min(), se=scored.se.min(),
+        conflict=scored.score.nunique() > 1, within=scored.within.all(),
         version=scored.version.min(), scale=scored.scale.min(), respondent=scored.respondent.min(),
         rows=scored.row.collect(), **kept)
     return days.mutate(valid=days.within & ~days.conflict)
@@ -130,7 +132,7 @@ def _pairs(connection, days, rule: str) -> pd.DataFrame:
     """Baseline and final score of each episode and measure, and the first reason why they are no pair."""
     import ibis
 
-    value = ["score", "date", *MUST_AGREE]
+    value = ["score", "se", "date", *MUST_AGREE]
     nearest = ibis.window(group_by=KEY, order_by=["distance", "date", "row"])
     base = days.filter(days.valid & days.in_base)
     base = base.mutate(place=ibis.row_number().over(nearest)).filter(ibis._.place == 0).select(*KEY, *value)
@@ -146,11 +148,12 @@ def _pairs(connection, days, rule: str) -> pd.DataFrame:
     final = final.mutate(place=ibis.row_number().over(latest)).filter(ibis._.place == 0).select(*KEY, *value)
     seen = days.group_by(KEY).aggregate(**_evidence(days))
     pairs = seen.left_join(base, KEY, rname="base_{name}").drop("base_episode", "base_measure")
-    pairs = pairs.rename(base_score="score", base_date="date", **{f"base_{name}": name for name in MUST_AGREE})
+    pairs = pairs.rename(**{f"base_{name}": name for name in value})
     pairs = pairs.left_join(final, KEY, rname="final_{name}").drop("final_episode", "final_measure")
-    pairs = pairs.rename(final_score="score", final_date="date", **{f"final_{name}": name for name in MUST_AGREE})
+    pairs = pairs.rename(**{f"final_{name}": name for name in value})
     return engine.fetch(pairs.mutate(why_unpaired=_why(pairs)).select(
-        *KEY, "why_unpaired", "has_score", baseline="base_score", final="final_score", baseline_date="base_date",
+        *KEY, "why_unpaired", "has_score", baseline="base_score", final="final_score",
+        baseline_se="base_se", final_se="final_se", baseline_date="base_date",
         final_date="final_date"))
 
 
