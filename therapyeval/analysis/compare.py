@@ -13,7 +13,7 @@ from therapyeval.analysis.summarize import answered
 from therapyeval.analysis.units import Units, population_frame, select_units
 from therapyeval.cohort import Cohort
 from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
-from therapyeval.metrics.effectiveness import oriented_baseline
+from therapyeval.metrics.eligible import oriented_baseline
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, parse_period
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, PEOPLE, Result, check_names, make_frame
@@ -89,7 +89,8 @@ def _pairs(levels: pd.Series, groups: str, reference: str | Sequence[str] | None
 
 
 def _check(call: Call, adjust: Sequence[str], variance: str, missing: str) -> None:
-    if call.metric.kind not in ("mean", "proportion") or call.metric.population != "episodes":
+    plain = call.metric.kind in ("mean", "proportion") and not call.metric.variant and not call.metric.by_level
+    if not plain or call.metric.population != "episodes":
         raise ParameterError(f"{call.text} cannot be compared yet: compare takes means and proportions of episodes. "
                              "Use summarize with by= for its values and intervals.")
     if adjust and call.metric.kind == "proportion":

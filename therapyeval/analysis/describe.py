@@ -78,7 +78,9 @@ def _default_variables(cohort: Cohort, frame: pd.DataFrame, by: str | None) -> l
 def _column(cohort: Cohort, name: str) -> tuple[pd.Series, str]:
     if ":" in name:
         call = parse(name)
-        return call.values(cohort.facts).value, call.unit(cohort.facts)
+        values = call.values(cohort.facts)
+        column = values.value.map(dict(enumerate(values.levels))) if values.levels else values.value
+        return column, call.unit(cohort.facts)
     if name not in cohort.facts.episodes:
         raise UnknownNameError("variable", name, cohort.facts.attributes)
     return cohort.facts.episodes[name], ""
@@ -120,7 +122,7 @@ def _describe_levels(name: str, column: pd.Series, patient: pd.Series, group: np
 
 def _as_units(value: np.ndarray, patient: pd.Series, group: np.ndarray, keys: pd.DataFrame) -> Units:
     everybody = np.full(len(value), "", dtype=object)
-    return Units(value, None, None, everybody, group, patient.to_numpy(np.int64), np.arange(len(value)), keys, "")
+    return Units(value, None, None, everybody, group, patient.to_numpy(np.int64), np.arange(len(value)), keys)
 
 
 def _smd_rows(name: str, smd: list[float], column: pd.Series, patient: pd.Series, group: np.ndarray,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,10 @@ NOTHING = "no unit has a value"
 
 @dataclass(frozen=True)
 class Part:
-    """One statistic for every group: arrays with one entry per group."""
+    """One statistic for every group: arrays with one entry per group, and one per unit in `used` and `successes`.
+
+    `unit` is set where it is not that of the metric.
+    """
 
     statistic: str
     estimand: str
@@ -30,6 +33,8 @@ class Part:
     used: np.ndarray
     amounts: dict[str, np.ndarray] = field(default_factory=dict)
     successes: np.ndarray | None = None
+    level: str = ""
+    unit: str = ""
 
 
 def estimate_mean(units: Units, conf_level: float) -> list[Part]:
@@ -39,15 +44,24 @@ def estimate_mean(units: Units, conf_level: float) -> list[Part]:
     return [_part("mean", interval, used)]
 
 
+def estimate_standardized(units: Units, conf_level: float) -> list[Part]:
+    """Mean in units of the spread of `weight`, by bootstrap."""
+    used = units.used
+    interval = stats.standardized_mean(units.value[used], units.weight[used], units.group[used], units.patient[used],
+                                       units.n_groups, conf_level=conf_level)
+    return [_part("mean", interval, used)]
+
+
 def estimate_proportion(units: Units, conf_level: float, rule: str = COMPLETE_CASE) -> list[Part]:
-    """Shares of units with value 1; under `missing_not_achieved` those without a value count as 0."""
+    """Shares of units with value 1; under `missing_not_achieved` those without a value count as 0.
+
+    With levels, the share of each class.
+    """
     used = units.used if rule == COMPLETE_CASE else units.eligible
-    value = np.where(used, np.nan_to_num(units.value), 0)
-    n = np.bincount(units.group[used], minlength=units.n_groups)
-    successes = np.bincount(units.group, weights=value, minlength=units.n_groups)
-    interval = stats.proportion(successes.astype(np.int64), n, conf_level=conf_level)
-    part = _part("proportion", interval, used, {"numerator": successes, "denominator": n}, rule)
-    return [Part(**{**vars(part), "successes": used & (value == 1)})]
+    if units.levels:
+        return [replace(_share(units, used, units.value == place, conf_level, rule), level=level)
+                for place, level in enumerate(units.levels)]
+    return [_share(units, used, units.value == 1, conf_level, rule)]
 
 
 def estimate_ratio(units: Units, conf_level: float) -> list[Part]:
@@ -56,6 +70,35 @@ def estimate_ratio(units: Units, conf_level: float) -> list[Part]:
                            units.n_groups)
     return [_part("ratio", stats.ratio(sums, conf_level=conf_level), used,
                   {"numerator": sums.a, "denominator": sums.b})]
+
+
+def estimate_count(units: Units, conf_level: float) -> list[Part]:
+    """How many units there are; the level of confidence is not asked, as a count has no interval."""
+    used = units.used
+    n, nothing = _tally(used, units), np.full(units.n_groups, np.nan)
+    note = np.full(units.n_groups, "a count: no interval", dtype=object)
+    return [Part("count", COMPLETE_CASE, n.astype(float), nothing, nothing, "count", note, used, {"numerator": n},
+                 successes=used)]
+
+
+def estimate_growth(units: Units, conf_level: float) -> list[Part]:
+    """Later units (value 1) divided by earlier ones (value 0), less 1."""
+    used = units.used
+    later, n = _tally(used & (units.value == 1), units), _tally(used, units)
+    interval = stats.growth(later, n - later, conf_level=conf_level)
+    part = _part("ratio", interval, used, {"numerator": later, "denominator": n})
+    return [replace(part, successes=used & (units.value == 1))]
+
+
+def estimate_per_responder(units: Units, conf_level: float) -> list[Part]:
+    """Sum of values divided by the number of responders (weight 1), with their share beside it.
+
+    The share has the same units, so that release shows or hides the two together.
+    """
+    ratio, share = estimate_ratio(units, conf_level)[0], _share(units, units.used, units.weight == 1, conf_level,
+                                                                MISSING_NOT_ACHIEVED)
+    return [replace(ratio, estimand=MISSING_NOT_ACHIEVED, successes=share.successes),
+            replace(share, unit="proportion")]
 
 
 def estimate_median(units: Units, conf_level: float) -> list[Part]:
@@ -72,15 +115,29 @@ def estimate_time(units: Units, conf_level: float) -> list[Part]:
             for name, p in (("median", 0.5), ("p90", 0.9))]
 
 
-ESTIMATORS: dict[str, Callable[[Units, float], list[Part]]] = {
-    "mean": estimate_mean, "proportion": estimate_proportion, "ratio": estimate_ratio,
-    "median": estimate_median, "time": estimate_time}
+def estimate_competing(units: Units, conf_level: float) -> list[Part]:
+    """Aalen-Johansen share with the event by the horizon; the numerator counts those seen to have it by then."""
+    used = units.used
+    interval = stats.cumulative_incidence(units.value[used], units.event[used], units.group[used], units.n_groups,
+                                          horizon=units.horizon, conf_level=conf_level)
+    seen = used & (units.event == 1) & (units.value <= units.horizon)
+    part = _part("proportion", interval, used, {"numerator": _tally(seen, units), "denominator": _tally(used, units)})
+    return [replace(part, successes=seen)]
 
 
-def estimate(kind: str, units: Units, *, beside: tuple[str, ...] = (), two_rules: bool = False,
+ESTIMATORS: dict[tuple[str, str], Callable[[Units, float], list[Part]]] = {
+    ("mean", ""): estimate_mean, ("mean", "bootstrap"): estimate_standardized,
+    ("proportion", ""): estimate_proportion,
+    ("ratio", ""): estimate_ratio, ("ratio", "count"): estimate_count, ("ratio", "exact binomial"): estimate_growth,
+    ("ratio", "per responder"): estimate_per_responder,
+    ("median", ""): estimate_median,
+    ("time", ""): estimate_time, ("time", "competing"): estimate_competing}
+
+
+def estimate(kind: str, units: Units, *, variant: str = "", beside: tuple[str, ...] = (), two_rules: bool = False,
              conf_level: float = 0.95) -> list[Part]:
     """The statistics of a kind of metric, those printed beside it, and its second missing rule."""
-    parts = ESTIMATORS[kind](units, conf_level)
+    parts = ESTIMATORS[kind, variant](units, conf_level)
     if two_rules:
         parts += estimate_proportion(units, conf_level, MISSING_NOT_ACHIEVED)
     return parts + ([] if kind == "time" else [_beside(name, units) for name in beside])
@@ -91,9 +148,10 @@ def to_rows(parts: list[Part], units: Units, **fixed: object) -> tuple[pd.DataFr
     rows, people = [], []
     for order, part in enumerate(parts):
         counted = _counts(part, units)
+        told = {"level": part.level} | fixed | ({"unit": part.unit} if part.unit else {})
         row = units.keys.assign(statistic=part.statistic, estimand=part.estimand, estimate=part.estimate,
                                 conf_low=part.low, conf_high=part.high, method=part.method,
-                                note=_notes(part, units.note), **part.amounts, **counted, **fixed)
+                                note=_notes(part, units), **part.amounts, **counted, **told)
         rows.append(row.assign(_group=np.arange(len(row)), _order=order))
         people.append(pd.DataFrame(_people(part, units), index=row.index))
     joined = pd.concat(rows, ignore_index=True)
@@ -112,6 +170,15 @@ def exclusions(units: Units, metric: str) -> pd.DataFrame:
         [*keys.columns, "metric", "reason", "n", "n_people"]]
 
 
+def _share(units: Units, used: np.ndarray, achieved: np.ndarray, conf_level: float, rule: str) -> Part:
+    """The share of the units used that achieved."""
+    successes = used & achieved
+    n, k = _tally(used, units), _tally(successes, units)
+    part = _part("proportion", stats.proportion(k, n, conf_level=conf_level), used,
+                 {"numerator": k, "denominator": n}, rule)
+    return replace(part, successes=successes)
+
+
 def _part(statistic: str, interval: stats.Interval, used: np.ndarray, amounts: dict | None = None,
           estimand: str = COMPLETE_CASE) -> Part:
     return Part(statistic, estimand, interval.estimate, interval.low, interval.high, interval.method,
@@ -128,10 +195,12 @@ def _beside(name: str, units: Units) -> Part:
     return Part(name, COMPLETE_CASE, found, nothing, nothing, "", np.where(np.isnan(found), too_few, ""), used)
 
 
-def _notes(part: Part, note: str) -> np.ndarray:
+def _notes(part: Part, units: Units) -> np.ndarray:
     """Why a number is missing, else what every reader must be told."""
-    told = [note if text == "" else f"{text}; {note}" if note and not np.isnan(value) else text
+    told = [units.note if text == "" else f"{text}; {units.note}" if units.note and not np.isnan(value) else text
             for text, value in zip(part.note, part.estimate, strict=True)]
+    told = [units.lacking if text == NOTHING and units.lacking and missing else text
+            for text, missing in zip(told, _tally(units.eligible & ~part.used, units), strict=True)]
     return np.array(told, dtype=object)
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
-
-from therapyeval import stats
+from therapyeval.analysis.appointments import count_appointments
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
-from therapyeval.analysis.units import check_calendar, not_recorded, select_units
+from therapyeval.analysis.units import select_units
 from therapyeval.cohort import Cohort
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, check_every, parse_period
-from therapyeval.result import COMPLETE_CASE, PEOPLE, Result, check_names, make_frame
+from therapyeval.result import Result, check_names, make_frame
 
 
 def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence[str] | None = None,
@@ -55,12 +52,12 @@ def _summarize(call: Call, cohort: Cohort, by: list[str], period: Period | None,
                conf_level: float) -> Result:
     fixed = {"metric": call.text, "unit": call.unit(cohort.facts)}
     if call.metric.statuses:
-        frame, people, left_out = _count_appointments(call, cohort, by, period, every, conf_level)
+        frame, people, left_out = count_appointments(call, cohort, by, period, every, conf_level)
         frame = frame.assign(**fixed)
     else:
         units = select_units(call, cohort, by, period, every)
-        parts = estimate(call.metric.kind, units, beside=call.metric.beside, two_rules=call.metric.two_rules,
-                         conf_level=conf_level)
+        parts = estimate(call.metric.kind, units, variant=call.metric.variant, beside=call.metric.beside,
+                         two_rules=call.metric.two_rules, conf_level=conf_level)
         frame, people = to_rows(parts, units, **fixed)
         left_out = exclusions(units, call.text)
     names = [*by, "period"] if every else by
@@ -71,21 +68,3 @@ def _summarize(call: Call, cohort: Cohort, by: list[str], period: Period | None,
 def answered(cohort: Cohort, call: Call, period: Period | None):
     """The cohort's source with the question's population and period."""
     return replace(cohort.source, population=call.metric.population, period=period.label if period else None)
-
-
-def _count_appointments(call: Call, cohort: Cohort, by: list[str], period: Period | None, every: str | None,
-                        conf_level: float) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The same rows as `to_rows` makes, from counts that the engine took."""
-    check_calendar(call, cohort.facts, period, every)
-    numerator, denominator = call.metric.statuses
-    counted, left_out = cohort.facts.appointments.counts(
-        cohort.conditions, numerator=numerator, denominator=denominator, by=by, period=period, every=every)
-    counted[by], left_out[by] = not_recorded(counted[by]), not_recorded(left_out[by])
-    sums = stats.PairSums(*(counted[name].to_numpy(np.float64) for name in ("a", "b", "aa", "ab", "bb")),
-                          counted["n_clusters"].to_numpy(np.int64))
-    interval = stats.ratio(sums, conf_level=conf_level)
-    frame = counted.assign(statistic="ratio", estimand=COMPLETE_CASE, estimate=interval.estimate,
-                           conf_low=interval.low, conf_high=interval.high, method=interval.method,
-                           note=interval.note, numerator=counted["a"], denominator=counted["b"])
-    people = counted[[f"people_{name}" for name in ("numerator", "complement", "missing", "excluded")]]
-    return frame, people.set_axis(list(PEOPLE), axis=1), left_out.assign(metric=call.text)

@@ -13,7 +13,8 @@ from therapyeval.errors import NotEvaluableError, ParameterError
 from therapyeval.metrics.registry import Call, Values
 from therapyeval.period import Period, label_dates, spans
 
-RULE_DATES = {"discharged": "end_date", "received": "received_date"}
+RULE_DATES = {"discharged": "end_date", "received": "received_date", "dated": "start_date"}
+FIRST_DATES = {"episodes": "start_date", "referrals": "received_date"}
 NOT_RECORDED = "not recorded"
 
 
@@ -22,7 +23,7 @@ class Units:
     """The units in scope of one question, one array entry each; `keys` has one row per group.
 
     `value` is NaN where an eligible unit has no value; `reason` is "" where the unit is eligible; `row` is
-    the position of the unit in its population's frame.
+    the position of the unit in its population's frame. The rest as in `Values`.
     """
 
     value: np.ndarray
@@ -33,7 +34,10 @@ class Units:
     patient: np.ndarray
     row: np.ndarray
     keys: pd.DataFrame
-    note: str
+    note: str = ""
+    levels: tuple[str, ...] = ()
+    horizon: float | None = None
+    lacking: str = ""
 
     @property
     def n_groups(self) -> int:
@@ -120,9 +124,10 @@ def _units(values: Values, rows: np.ndarray, frame: pd.DataFrame, group: np.ndar
         array = series.to_numpy(dtype=dtype)
         return array if spanned else array[rows]
     reason = taken(values.excluded, object)
-    return Units(taken(values.value, np.float64), taken(values.weight, np.float64), taken(values.event, bool),
+    return Units(taken(values.value, np.float64), taken(values.weight, np.float64), taken(values.event, np.float64),
                  np.full(len(rows), "", dtype=object) if reason is None else reason, group,
-                 frame["patient"].to_numpy(dtype=np.int64), np.asarray(rows), keys, values.note)
+                 frame["patient"].to_numpy(dtype=np.int64), np.asarray(rows), keys, values.note, values.levels,
+                 values.horizon, values.lacking)
 
 
 def _rows_in_period(call: Call, facts: Facts, period: Period | None,
@@ -140,9 +145,17 @@ def _rows_in_period(call: Call, facts: Facts, period: Period | None,
 
 
 def _asked_spans(call: Call, facts: Facts, period: Period | None, every: str | None) -> list[Period]:
+    day = call.arguments.get("t")
+    if day is not None:
+        if period is not None or every is not None:
+            raise NotEvaluableError(f"{call.text} is about one day: leave period and every out, or t.")
+        if pd.Timestamp(day) > facts.data_cut:
+            raise NotEvaluableError(f"{call.text}: the data end on {facts.data_cut.date()}.")
+        return [Period(day, day, str(day))]
     if period is None and every is None:
-        raise NotEvaluableError(f"{call.text} is about the episodes open in a period: give period= or every=.")
-    starts = facts.episodes["start_date"].dropna()
+        what = "open in a period" if call.metric.cohort_rule == "dated" else "there on the last day of a period"
+        raise NotEvaluableError(f"{call.text} is about the {call.metric.population} {what}: give period= or every=.")
+    starts = population_frame(facts, call.metric.population)[FIRST_DATES[call.metric.population]].dropna()
     if period is None and starts.empty:
         return []
     first = period.start if period else starts.min().date()

@@ -22,7 +22,8 @@ WHY = ("no_baseline", "baseline_window", "no_final", "final_window", "too_close"
 MUST_AGREE = {"version": "version", "scale": "scale", "respondent": "respondent"}
 KEY = ["episode", "measure"]
 COLUMNS = {"episode": "int32", "patient": "int32", "measure": "str", "baseline": "float64", "final": "float64",
-           "baseline_date": "datetime64[s]", "final_date": "datetime64[s]", "days_apart": "float64",
+           "baseline_se": "float64", "final_se": "float64", "baseline_date": "datetime64[s]",
+           "final_date": "datetime64[s]", "days_apart": "float64",
            "why_unpaired": "str", "missing_reason": "str", "has_score": "bool", "is_primary": "bool",
            "is_assigned": "bool"}
 
@@ -91,11 +92,11 @@ def _prepared(connection, rows, measures: MappingType[str, object]):
     rows = engine.looked_up(rows, limits, "measure_code", _low="low", _high="high")
     rows = engine.with_absent(rows, measure_version="string", score_scale="string", respondent="string",
                               timepoint="string", missing_reason="string", finalized_dt="timestamp",
-                              finalized_dt_offset="int32")
+                              finalized_dt_offset="int32", se="float64")
     outside = (rows.score < rows["_low"]).fill_null(False) | (rows.score > rows["_high"]).fill_null(False)
     finalized = rows.finalized_dt - rows.finalized_dt_offset.fill_null(0).as_interval("m")
-    return rows.select("_at", "_file", "_row", "episode", "score", "date", "respondent", "timepoint", "missing_reason",
-                       measure="measure_code", version="measure_version", scale="score_scale", row="_at",
+    return rows.select("_at", "_file", "_row", "episode", "score", "se", "date", "respondent", "timepoint",
+                       "missing_reason", measure="measure_code", version="measure_version", scale="score_scale", row="_at",
                        within=rows.score.notnull() & ~outside, finalized=finalized.epoch_seconds().fill_null(0))
 
 
@@ -115,7 +116,7 @@ def _by_day(table, rule: str):
     scored = scored.filter(scored.finalized == scored.last)
     kept = {"timepoint": scored.timepoint.min()} if rule != "declared" else {}
     days = scored.group_by(_day(rule)).aggregate(
-        row=scored.row.min(), score=scored.score.min(), conflict=scored.score.min() != scored.score.max(),
+        row=scored.row.min(), score=scored.score.min(), se=scored.se.min(), conflict=scored.score.min() != scored.score.max(),
         within=scored.within.all(), version=scored.version.min(), scale=scored.scale.min(),
         respondent=scored.respondent.min(), **kept)
     return days.mutate(valid=days.within & ~days.conflict)
@@ -172,7 +173,7 @@ def _pairs(connection, days, rule: str) -> pd.DataFrame:
     """Baseline and final score of each episode and measure, and the first reason why they are no pair."""
     import ibis
 
-    value = ["score", "date", *MUST_AGREE]
+    value = ["score", "se", "date", *MUST_AGREE]
     nearest = ibis.window(group_by=KEY, order_by=["distance", "date", "row"])
     base = days.filter(days.valid & days.in_base)
     base = base.mutate(place=ibis.row_number().over(nearest)).filter(ibis._.place == 0).select(*KEY, *value)
@@ -188,11 +189,12 @@ def _pairs(connection, days, rule: str) -> pd.DataFrame:
     final = final.mutate(place=ibis.row_number().over(latest)).filter(ibis._.place == 0).select(*KEY, *value)
     seen = days.group_by(KEY).aggregate(**_evidence(days))
     pairs = seen.left_join(base, KEY, rname="base_{name}").drop("base_episode", "base_measure")
-    pairs = pairs.rename(base_score="score", base_date="date", **{f"base_{name}": name for name in MUST_AGREE})
+    pairs = pairs.rename(**{f"base_{name}": name for name in value})
     pairs = pairs.left_join(final, KEY, rname="final_{name}").drop("final_episode", "final_measure")
-    pairs = pairs.rename(final_score="score", final_date="date", **{f"final_{name}": name for name in MUST_AGREE})
+    pairs = pairs.rename(**{f"final_{name}": name for name in value})
     return engine.fetch(pairs.mutate(why_unpaired=_why(pairs)).select(
-        *KEY, "why_unpaired", "has_score", baseline="base_score", final="final_score", baseline_date="base_date",
+        *KEY, "why_unpaired", "has_score", baseline="base_score", final="final_score",
+        baseline_se="base_se", final_se="final_se", baseline_date="base_date",
         final_date="final_date"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,11 @@ from therapyeval.measures import Measure
 
 KINDS = ("mean", "proportion", "ratio", "median", "time")
 COHORT_RULES = ("discharged", "received", "dated", "point_in_time")
-_NUMERIC = {"cut", "p", "threshold"}
+# How a kind is estimated where it is not the plain way: metric definitions, section 11, column "kind".
+VARIANTS = {"mean": ("", "bootstrap"), "proportion": ("",), "ratio": ("", "count", "exact binomial", "per responder"),
+            "median": ("",), "time": ("", "competing")}
+_NUMERIC = {"cut", "p", "threshold", "k", "conversion_days", "gap_days", "cost_per_visit", "cost_per_unit"}
+_DATES = {"t"}
 TOLERANCE = 1e-9
 
 
@@ -26,12 +31,16 @@ class Values:
 
     Attributes
     ----------
-    value : float; NaN where an eligible unit has no value. Proportions 0 or 1; times the days waited.
+    value : float; NaN where an eligible unit has no value. Proportions 0 or 1; times the days waited; with
+        `levels` the position of the unit's class.
     excluded : text; why the metric's rule leaves the unit out, "" where it does not.
-    weight : the denominator part of a ratio.
-    event : for times, whether the event was seen (else censored).
+    weight : what divides: the denominator part of a ratio, the scores whose spread is the unit of a mean.
+    event : for times, whether the event was seen (else censored); 2 where another end came first.
     unit, span : for metrics over open periods: row position of the unit and index of the span.
+    levels : classes, each of which gets a row of its own.
+    horizon : for times with competing ends, by when.
     note : what every reader of the number has to be told.
+    lacking : why no unit has a value, where the metric knows.
     """
 
     value: pd.Series
@@ -40,14 +49,20 @@ class Values:
     event: pd.Series | None = None
     unit: np.ndarray | None = None
     span: np.ndarray | None = None
+    levels: tuple[str, ...] = ()
+    horizon: float | None = None
     note: str = ""
+    lacking: str = ""
 
 
 @dataclass(frozen=True)
 class Metric:
     """A named number. `better` is higher, lower, neither or "measure" (the direction of its measure).
 
-    `statuses` is set for metrics on appointments, which the engine counts: (numerator, denominator).
+    `variant` is how its kind is estimated (VARIANTS). `by_level` says that each class has a row of its own, and
+    `better_level` which direction is better where classes differ. Metrics on appointments are counted by the
+    engine: `statuses` is (numerator, denominator); with `attribute` the numerator has only the appointments with
+    that `value` of it, or each value has a row (`by_level`).
     """
 
     name: str
@@ -64,6 +79,11 @@ class Metric:
     beside: tuple[str, ...] = ()
     two_rules: bool = False
     statuses: tuple[frozenset[str], frozenset[str]] | None = None
+    variant: str = ""
+    by_level: bool = False
+    better_level: Mapping[str, str] = field(default_factory=dict)
+    attribute: str = ""
+    value: str = ""
 
     @property
     def per_span(self) -> bool:
@@ -92,9 +112,9 @@ class Call:
             return facts.measure(self.measure).unit
         return self.metric.unit
 
-    def better(self, facts: Facts) -> str:
+    def better(self, facts: Facts, level: str = "") -> str:
         if self.metric.better != "measure":
-            return self.metric.better
+            return self.metric.better_level.get(level, self.metric.better)
         return "higher" if facts.measure(self.measure).sign > 0 else "lower"
 
 
@@ -102,11 +122,13 @@ _REGISTER: dict[str, Metric] = {}
 
 
 def metric(*, label: str, kind: str, unit: str, better: str, population: str, cohort_rule: str,
-           beside: tuple[str, ...] = (), two_rules: bool = False) -> Callable:
+           beside: tuple[str, ...] = (), two_rules: bool = False, variant: str = "", by_level: bool = False,
+           better_level: Mapping[str, str] | None = None) -> Callable:
     """Register a function `(facts, **arguments) -> Values` as a metric under its own name.
 
     `beside` names statistics printed with the estimate; `two_rules` adds a second row in which eligible
-    units without a value count as not achieved. The docstring's first paragraph is the definition.
+    units without a value count as not achieved. A function that takes `spans` is asked about each of them; one
+    with the argument `t` about their last day. The docstring's first paragraph is the definition.
     """
     def register(function: Callable[..., Values]) -> Callable[..., Values]:
         parameters = [item for item in inspect.signature(function).parameters.values()
@@ -114,15 +136,17 @@ def metric(*, label: str, kind: str, unit: str, better: str, population: str, co
         required = tuple(item.name for item in parameters if item.default is inspect.Parameter.empty)
         defaults = {item.name: item.default for item in parameters if item.name not in required}
         add(Metric(function.__name__, label, kind, unit, better, population, cohort_rule,
-                   inspect.getdoc(function), function, defaults, required, beside, two_rules))
+                   inspect.getdoc(function), function, defaults, required, beside, two_rules, variant=variant,
+                   by_level=by_level, better_level=better_level or {}))
         return function
     return register
 
 
 def add(entry: Metric) -> None:
-    """Put a metric into the register; its name, kind and cohort rule must be good."""
-    if entry.name in _REGISTER or entry.kind not in KINDS or entry.cohort_rule not in COHORT_RULES:
-        raise ValueError(f"{entry.name}: registered twice, or kind or cohort rule is not in the list")
+    """Put a metric into the register; its name, kind, variant and cohort rule must be good."""
+    if (entry.name in _REGISTER or entry.kind not in KINDS or entry.variant not in VARIANTS[entry.kind]
+            or entry.cohort_rule not in COHORT_RULES):
+        raise ValueError(f"{entry.name}: registered twice, or kind, variant or cohort rule is not in the list")
     _REGISTER[entry.name] = entry
 
 
@@ -174,17 +198,22 @@ def _call(entry: Metric, given: dict[str, object]) -> Call:
         raise ParameterError(f"{entry.name} needs {' and '.join(missing)}. Write it as {example}.")
     arguments = {key: given.get(key, default) for key, default in known.items()}
     head = entry.name + (f":{given['measure']}" if given.get("measure") else "")
-    tail = [f",{key}={given[key]:.12g}" for key in known if key != "measure" and key in given]
+    tail = [f",{key}={_spelled(given[key])}" for key in known if key != "measure" and key in given]
     return Call(entry, arguments, head + "".join(tail))
 
 
+def _spelled(value: object) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
 def _argument(name: str, key: str, value: str) -> object:
-    if key not in _NUMERIC:
-        return value
     try:
-        return float(value)
+        if key in _DATES:
+            return date.fromisoformat(value)
+        return float(value) if key in _NUMERIC else value
     except ValueError:
-        raise ParameterError(f"{name}: {key} must be a number, not {value[:40]!r}.") from None
+        wanted = "a date such as 2026-09-30" if key in _DATES else "a number"
+        raise ParameterError(f"{name}: {key} must be {wanted}, not {value[:40]!r}.") from None
 
 
 def exclude(index: pd.Index, reasons: Mapping[str, pd.Series]) -> pd.Series:
@@ -193,6 +222,11 @@ def exclude(index: pd.Index, reasons: Mapping[str, pd.Series]) -> pd.Series:
     for reason, mask in reversed(list(reasons.items())):
         excluded[mask.to_numpy(dtype=bool, na_value=False)] = reason
     return excluded
+
+
+def and_exclude(excluded: pd.Series, reasons: Mapping[str, pd.Series]) -> pd.Series:
+    """Further reasons for the units that no earlier reason leaves out."""
+    return excluded.where(excluded != "", exclude(excluded.index, reasons))
 
 
 def reaches(change: pd.Series, threshold: pd.Series | float) -> pd.Series:
