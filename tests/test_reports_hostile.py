@@ -27,7 +27,8 @@ from therapyeval.reports.scrub import without_paths
 LIVE = "'; import os; os.system('touch RAN') #"
 TAKEN = ["<script>alert(1)</script>", "=1+1", "=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(1)", "../../x", "..",
          "/etc/passwd", LIVE, 'a"; __import__("os").system("touch RAN") #', "\\", "\\'", '\\"', "{data}", "%(x)s",
-         "{{ 7919*7907 }}", "$(touch RAN)", "`touch RAN`", "naïve 日本 🙂", "NUL", "C:\\x", "&amp;<b>", "]]>", "a" * 1000,
+         "{{ 7919*7907 }}",
+         "$(touch RAN)", "`touch RAN`", "naïve 日本 🙂", "NUL", "C:\\x", "&amp;<b>", "]]>", "a" * 1000,
          "' onload='alert(1)", "None", "007"]
 NAMES = ["../../x", "..", "/etc/passwd", "NUL", "C:\\x", "a" * 1000, "<script>", "naïve 日本 🙂"]
 REFUSED = ["a\nb", "a\x00b", "\x1b[31mred", "a\rb", "\u202egnp.exe", "\u2028", "a" * 100_000, ""]

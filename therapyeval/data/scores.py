@@ -96,8 +96,8 @@ def _prepared(connection, rows, measures: MappingType[str, object]):
     outside = (rows.score < rows["_low"]).fill_null(False) | (rows.score > rows["_high"]).fill_null(False)
     finalized = rows.finalized_dt - rows.finalized_dt_offset.fill_null(0).as_interval("m")
     return rows.select("_at", "_file", "_row", "episode", "score", "se", "date", "respondent", "timepoint",
-                       "missing_reason", measure="measure_code", version="measure_version", scale="score_scale", row="_at",
-                       within=rows.score.notnull() & ~outside, finalized=finalized.epoch_seconds().fill_null(0))
+                       "missing_reason", measure="measure_code", version="measure_version", scale="score_scale",
+                       row="_at", within=rows.score.notnull() & ~outside, finalized=finalized.epoch_seconds().fill_null(0))
 
 
 def _day(rule: str) -> list[str]:
@@ -116,8 +116,8 @@ def _by_day(table, rule: str):
     scored = scored.filter(scored.finalized == scored.last)
     kept = {"timepoint": scored.timepoint.min()} if rule != "declared" else {}
     days = scored.group_by(_day(rule)).aggregate(
-        row=scored.row.min(), score=scored.score.min(), se=scored.se.min(), conflict=scored.score.min() != scored.score.max(),
-        within=scored.within.all(), version=scored.version.min(), scale=scored.scale.min(),
+        row=scored.row.min(), score=scored.score.min(), se=scored.se.min(),
+        conflict=scored.score.min() != scored.score.max(), within=scored.within.all(), version=scored.version.min(), scale=scored.scale.min(),
         respondent=scored.respondent.min(), **kept)
     return days.mutate(valid=days.within & ~days.conflict)
 

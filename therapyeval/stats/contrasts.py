@@ -1,4 +1,4 @@
-"""Comparisons of groups: differences of means, of proportions and of adjusted means."""
+"""Comparisons of groups: differences of means, of proportions and of adjusted means; and what all comparisons share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from therapyeval.stats.critical_values import t_p_value, t_quantile
+from therapyeval.stats.critical_values import normal_quantile, t_p_value, t_quantile
 from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.intervals import check_shares, proportion
 from therapyeval.stats.summaries import means, n_distinct, sd
@@ -23,7 +23,7 @@ ALIKE = "no variation within the groups: no interval"
 
 @dataclass(frozen=True)
 class Contrast:
-    """Differences between groups, a minus b; all arrays have one entry per pair (a, b).
+    """Differences a - b between groups, or ratios a / b where the function says so; one entry per pair (a, b).
 
     ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN.
     """
@@ -70,8 +70,8 @@ def welch(
     (array([14.]), array([8.222]), array([11.88]))
     """
     values, level = check_values(values), check_level(conf_level)
-    a, b = _check_pairs(pairs)
-    n_groups = _n_groups(group, a, b)
+    a, b = check_pairs(pairs)
+    n_groups = n_codes(group, a, b)
     group = check_codes(group, len(values), n_groups=n_groups)
     n = np.bincount(group, minlength=n_groups)
     center, scale = means(values, group, n_groups), means(np.abs(values), group, n_groups)
@@ -86,7 +86,7 @@ def welch(
         ((n[a] == 1) | (n[b] == 1), "needs two values in each group for an interval"),
         (flat, ALIKE),
     )
-    return _t_contrast(center[a] - center[b], np.sqrt(variance), df, level, "Welch t", note)
+    return t_contrast(center[a] - center[b], np.sqrt(variance), df, level, "Welch t", note)
 
 
 def risk_difference(
@@ -126,7 +126,7 @@ def risk_difference(
     from scipy.special import chdtrc
 
     successes, n = check_shares(successes, n)
-    a, b = _check_pairs(pairs)
+    a, b = check_pairs(pairs)
     beyond = np.zeros(max(int(max(a.max(initial=-1), b.max(initial=-1))) + 1 - len(n), 0))
     successes, n = np.r_[successes, beyond], np.r_[n, beyond]
     share = proportion(successes, n, conf_level=conf_level)
@@ -205,8 +205,8 @@ def adjusted_difference(
     from therapyeval.stats import linear_model
 
     outcome, level = check_values(outcome, "outcome"), check_level(conf_level)
-    a, b = _check_pairs(pairs)
-    group = check_codes(group, len(outcome), n_groups=_n_groups(group, a, b))
+    a, b = check_pairs(pairs)
+    group = check_codes(group, len(outcome), n_groups=n_codes(group, a, b))
     cluster = _check_variance(variance, cluster, len(outcome))
     design = linear_model.make_design(group, covariates)
     detail = " by cluster, Satterthwaite df" if variance == "CR2" else ""
@@ -215,7 +215,7 @@ def adjusted_difference(
     problem = linear_model.why_not_estimable(design, variance)
     if problem:
         blank = np.full(len(a), np.nan)
-        return _t_contrast(blank, blank, blank, level, method, make_notes(len(a), (blank != 0, problem)))
+        return t_contrast(blank, blank, blank, level, method, make_notes(len(a), (blank != 0, problem)))
     fit = linear_model.least_squares(design, outcome)
     estimate, error, df = linear_model.differences(fit, design, a, b, variance, cluster)
     note = make_notes(
@@ -224,10 +224,10 @@ def adjusted_difference(
         (_lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
         (error <= fit.noise, "the model fits without error: no interval"),
     )
-    return _t_contrast(estimate, error, df, level, method, note)
+    return t_contrast(estimate, error, df, level, method, note)
 
 
-def _check_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+def check_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     """The two group codes of each pair; ValueError unless they are two different codes from 0."""
     codes = np.asarray(list(pairs), dtype=np.int64 if len(pairs) == 0 else None).reshape(-1, 2)
     if codes.dtype.kind not in "iu" or (codes < 0).any() or (codes[:, 0] == codes[:, 1]).any():
@@ -235,7 +235,7 @@ def _check_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarr
     return codes[:, 0], codes[:, 1]
 
 
-def _n_groups(group: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
+def n_codes(group: np.ndarray, a: np.ndarray, b: np.ndarray) -> int:
     """How many codes to make room for: groups with rows, and groups that are only asked for."""
     return int(max(np.max(group, initial=-1), a.max(initial=-1), b.max(initial=-1))) + 1
 
@@ -253,14 +253,41 @@ def _lonely(group: np.ndarray, cluster: np.ndarray | None, a: np.ndarray, b: np.
     """Pairs in which one of the groups lies in a single cluster."""
     if cluster is None:
         return np.zeros(len(a), dtype=bool)
-    n_clusters = n_distinct(cluster, group, _n_groups(group, a, b))
+    n_clusters = n_distinct(cluster, group, n_codes(group, a, b))
     return (n_clusters[a] < 2) | (n_clusters[b] < 2)
 
 
-def _t_contrast(estimate, error, df, level, method, note) -> Contrast:
+def t_contrast(
+    estimate: np.ndarray, error: np.ndarray, df: np.ndarray, level: float, method: str, note: np.ndarray
+) -> Contrast:
     """Difference -/+ t * standard error; limits, p and df are NaN in every pair that has a note."""
     clear = note == ""
     error, df = np.where(clear, error, np.nan), np.where(clear, df, np.nan)
     half = t_quantile(df, level) * error
     p_value = t_p_value(estimate / error, df)
     return Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note)
+
+
+def normal_contrast(
+    estimate: np.ndarray, error: np.ndarray, level: float, method: str, note: np.ndarray, *, log: bool = False
+) -> Contrast:
+    """Estimate -/+ z * standard error; with ``log`` given as logarithms and returned as ratios.
+
+    Limits and p are NaN in every entry that has a note.
+    """
+    from scipy.special import ndtr
+
+    error = np.where(note == "", error, np.nan)
+    half = normal_quantile(level) * error
+    p_value, df = 2 * ndtr(-np.abs(estimate / error)), np.full(len(estimate), np.nan)
+    numbers = estimate, estimate - half, estimate + half
+    if log:
+        with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
+            numbers = tuple(np.exp(part) for part in numbers)
+    return Contrast(*numbers, p_value, df, method, note)
+
+
+def no_contrast(length: int, method: str, reason: str) -> Contrast:
+    """A contrast without any number, for the reason in its notes."""
+    blank = (np.full(length, np.nan) for _ in range(5))
+    return Contrast(*blank, method, np.full(length, reason, dtype=object))

@@ -1,0 +1,117 @@
+"""Aalen-Johansen shares, exact ratios of counts and the patient bootstrap, against R."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from therapyeval import stats
+
+FOLDER = Path(__file__).parent / "reference" / "risks"
+REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize(
+    ("case", "file", "time", "by", "levels", "horizons", "conf_level"),
+    [
+        ("aj.mgus2", "mgus2", "stop", "sex", ["F", "M"], [24, 120, 240], 0.95),
+        ("aj.visits", "visits", "visits", "clinic", [0, 1, 2, 3], [3, 5, 8], 0.95),
+        ("aj.visits_90", "visits", "visits", "clinic", [0, 1, 2, 3], [4], 0.90),
+    ],
+)
+def test_competing_shares_and_limits_agree_with_r(case, file, time, by, levels, horizons, conf_level):
+    rows, wanted = pd.read_csv(FOLDER / f"{file}.csv"), REFERENCE[case]["values"]
+    group = rows[by].map({level: code for code, level in enumerate(levels)}).to_numpy()
+    expected = np.array(wanted["rows"], dtype=float).reshape(len(levels), len(horizons), 4)
+    for column, horizon in enumerate(horizons):
+        found = stats.cumulative_incidence(rows[time], rows["cause"], group, len(levels), horizon=horizon,
+                                           conf_level=conf_level)
+        for place, name in enumerate(("estimate", "low", "high")):
+            np.testing.assert_allclose(getattr(found, name), expected[:, column, place], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize(("case", "horizons"), [("aj.mgus2", [24, 120, 240]), ("aj.visits", [3, 5, 8])])
+def test_competing_shares_agree_with_cmprsk(case, horizons):
+    values = REFERENCE[case]["values"]
+    np.testing.assert_allclose(np.array(values["rows"], dtype=float)[:, 0], values["cuminc"], rtol=1e-9)
+
+
+def test_without_other_ends_or_censoring_the_share_is_the_plain_one_with_its_binomial_error():
+    duration, cause = np.arange(1.0, 21), np.where(np.arange(20) < 6, 1, 2)
+    found = stats.cumulative_incidence(duration, cause, np.zeros(20, int), 1, horizon=10)
+    assert found.estimate[0] == pytest.approx(0.3)
+    half = 1.959963984540054 * np.sqrt(0.3 * 0.7 / 20) / (0.3 * np.log(0.3))
+    assert found.low[0] == pytest.approx(np.exp(-np.exp(np.log(-np.log(0.3)) - half)))
+
+
+def test_ends_that_compete_and_open_units_are_not_the_same():
+    duration, group = np.array([1.0, 2, 3, 4]), np.zeros(4, int)
+    stopped = stats.cumulative_incidence(duration, np.array([2, 2, 1, 2]), group, 1, horizon=4).estimate[0]
+    censored = stats.cumulative_incidence(duration, np.array([0, 0, 1, 2]), group, 1, horizon=4).estimate[0]
+    assert (stopped, censored) == (pytest.approx(0.25), pytest.approx(0.5))
+
+
+def test_thin_groups_of_competing_ends_say_why():
+    found = stats.cumulative_incidence(np.array([2.0, 5, 1, 1, 2]), np.array([0, 2, 1, 0, 0]),
+                                       np.array([0, 0, 1, 3, 3]), 4, horizon=3)
+    assert found.note.tolist() == ["no event by then: no interval", "no variation: no interval",
+                                   "no unit has a value", "no event by then: no interval"]
+    late = stats.cumulative_incidence(np.array([1.0, 2, 2]), np.array([1, 0, 0]), np.zeros(3, int), 1, horizon=9)
+    assert late.note.tolist() == ["nobody is followed that long: the share at the last time"]
+    none = stats.cumulative_incidence(np.array([]), np.array([]), np.array([], int), 2, horizon=3)
+    assert none.note.tolist() == ["no unit has a value"] * 2
+
+
+@pytest.mark.parametrize(("durations", "causes", "message"), [
+    ([-1, 2], [1, 1], "negative"), ([1, 2], [1, 3], "another end"), ([1, 2, 3], [1, 1], "duration has 3")])
+def test_senseless_times_are_refused(durations, causes, message):
+    with pytest.raises(ValueError, match=message):
+        stats.cumulative_incidence(np.array(durations), np.array(causes), np.zeros(len(durations), int), 1, horizon=3)
+
+
+def test_growth_agrees_with_binom_test():
+    wanted = np.array(REFERENCE["growth"]["values"]["rows"])
+    found = stats.growth(np.array([90, 3, 0]), np.array([75, 8, 5]))
+    for place, name in enumerate(("estimate", "low", "high")):
+        np.testing.assert_allclose(getattr(found, name), wanted[:3, place], rtol=1e-9)
+    other = stats.growth(np.array([40]), np.array([2]), conf_level=0.90)
+    np.testing.assert_allclose([other.estimate[0], other.low[0], other.high[0]], wanted[3], rtol=1e-9)
+
+
+def test_growth_from_nothing_has_no_value():
+    found = stats.growth(np.array([4, 0]), np.array([0, 0]))
+    assert np.isnan([found.estimate, found.low, found.high]).all()
+    assert found.note.tolist() == ["none in the earlier period", "no unit has a value"]
+
+
+def test_bootstrap_limits_are_near_those_of_r_boot_with_many_resamples():
+    rows, wanted = pd.read_csv(FOLDER / "change.csv"), REFERENCE["bootstrap"]["values"]["rows"]
+    group = np.zeros(len(rows), int)
+    for spread, (estimate, low, high) in zip((rows["x0"], rows["d"]), wanted, strict=True):
+        found = stats.standardized_mean(rows["d"], spread, group, rows["patient"], 1)
+        assert found.estimate[0] == pytest.approx(estimate, rel=1e-12)
+        assert found.low[0] == pytest.approx(low, abs=0.03) and found.high[0] == pytest.approx(high, abs=0.03)
+        assert "2000 resamples, seed 20260101" in found.method
+
+
+def test_bootstrap_of_one_group_does_not_depend_on_others_or_on_the_order_of_rows():
+    generator = np.random.default_rng(7)
+    n = 300
+    values, spread = generator.normal(5, 4, n), generator.normal(30, 9, n)
+    group, patient = generator.integers(0, 5, n), generator.integers(0, 90, n)
+    together = stats.standardized_mean(values, spread, group, patient, 5)
+    for code in range(5):
+        rows = np.flatnonzero(group == code)[::-1]
+        alone = stats.standardized_mean(values[rows], spread[rows], np.zeros(len(rows), int), patient[rows], 1)
+        for name in ("estimate", "low", "high"):
+            assert getattr(alone, name)[0] == pytest.approx(getattr(together, name)[code], rel=1e-9)
+
+
+def test_bootstrap_of_thin_groups_says_why():
+    found = stats.standardized_mean(np.array([1.0, 2, 3, 5, 5, 9]), np.array([1.0, 4, 6, 2, 2, 3]),
+                                    np.array([0, 0, 0, 2, 2, 3]), np.arange(6), 4)
+    assert found.note.tolist() == ["needs ten patients for an interval", "no unit has a value", "no spread",
+                                   "needs two units"]
+    assert np.isnan(found.low).all() and np.isnan(found.estimate[1:]).all()
