@@ -3,7 +3,11 @@
 import pandas as pd
 import pytest
 
-from therapyeval.disclosure import release
+from therapyeval.disclosure import PRESETS, release
+from therapyeval.disclosure.cells import collect
+from therapyeval.disclosure.equations import write_equations
+from therapyeval.disclosure.followers import determined, show_followers
+from therapyeval.disclosure.small import hide_small
 from therapyeval.errors import ParameterError, UnknownNameError
 from therapyeval.result import Result, Source, make_frame
 
@@ -373,3 +377,46 @@ def test_a_reason_is_one_count_whichever_metric_leaves_it_out():
         known = part.exclusions[part.exclusions["n"].notna()]
         shown |= set(known["reason"])
     assert len(set(shared) - shown) >= 2, "with two of the three known anywhere, the deceased follow"
+
+
+# What follows anyway
+
+def left_out(metric, n, reasons, statistic="mean"):
+    counts = pd.DataFrame({"metric": metric, "reason": list(reasons), "n": list(reasons.values()),
+                           "n_people": list(reasons.values())})
+    return table(f"metric n n_excluded statistic\n{metric} {n} {sum(reasons.values())} {statistic}", exclusions=counts)
+
+
+def test_a_count_hidden_for_others_is_shown_where_it_follows_from_two_sums():
+    # 57 = deceased + transferred + hospitalized and 33 = deceased + transferred give hospitalized = 24.
+    both = {"deceased": 8, "transferred": 25}
+    released = release([left_out("m1", 600, both), left_out("m2", 576, {**both, "hospitalized": 24})], "cms_11")
+    assert [part.frame["n_excluded"].tolist() for part in released] == [[33], [57]]
+    assert released[0].exclusions["n"].isna().all()
+    assert released[1].exclusions["n"].fillna(-1).tolist() == [-1, -1, 24]
+    assert released[1].exclusions["n_people"].isna().all(), "24 episodes need not be 24 patients"
+
+
+def test_with_one_sum_nothing_follows_and_nothing_comes_back():
+    alone = release([left_out("m2", 576, {"deceased": 8, "transferred": 25, "hospitalized": 24})], "cms_11")[0]
+    assert alone.exclusions["n"].fillna(-1).tolist() == [-1, 25, -1]
+
+
+def test_a_small_count_that_follows_is_never_shown_and_a_mean_does_not_come_back_with_its_n():
+    equations, cells, own, hidden = example_of_two_sites()
+    assert determined(equations, equations.known(own))[equations.protect].all(), "41 - 36 gives the 5"
+    assert (show_followers(cells, equations, own, own).row == own.row).all()
+    assert (show_followers(cells, equations, own, hidden).row == hidden.row).all()
+
+
+def example_of_two_sites():
+    """Two means, of 5 and of 36 people, with their total: rule 1 hides the 5; `hidden` hides the 36 as well."""
+    rows = table("""
+        site_id  statistic  n
+        north    mean       5
+        east     mean       36""", by=["site_id"])
+    cells = collect([rows, table("statistic n\nmean 41")])
+    policy = PRESETS["cms_11"]
+    own = hide_small(cells, policy)
+    more = (cells.rows["n"] == 36).to_numpy()
+    return write_equations(cells, policy), cells, own, own.also(cells.rows["block"], row=more)

@@ -29,14 +29,16 @@ def test_verdict_comes_from_the_interval_against_zero_and_one_mcid(low, high, wo
     (-1.2, 1.1, "inconclusive, because the interval includes 0, one MCID and one MCID in the other direction"),
     (-1.5, -0.2, "inferiority of uncertain importance, because the interval excludes 0 but includes one MCID")])
 def test_reading_of_an_interval_against_the_mcid(low, high, reading):
-    text = sentences.against_mcid(((low + high) / 2, low, high), "10 points", randomized=True)
+    text = sentences.against_mcid(((low + high) / 2, low, high), "10 points", randomized=True, has_responders=True)
     assert text.endswith(reading)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.1, 0.8), (-0.4, 0.5), (-0.8, -0.1)])
-def test_a_small_mean_difference_is_never_dismissed_without_pointing_at_responders(low, high):
-    text = sentences.against_mcid((0.4, low, high), "10 points", randomized=True)
-    assert "responder rates say how many people improved" in text and "not important" not in text
+def test_a_small_mean_difference_points_at_responders_where_the_report_has_them(low, high):
+    with_rates, without = (sentences.against_mcid((0.4, low, high), "10 points", randomized=True, has_responders=found)
+                           for found in (True, False))
+    assert with_rates == f"{without}; the responder rates say how many people improved by that much"
+    assert "not important" not in with_rates and "average" in without
 
 
 def test_a_negative_difference_is_less_improvement_with_turned_limits():
@@ -47,12 +49,16 @@ def test_a_negative_difference_is_less_improvement_with_turned_limits():
 
 def every_sentence(randomized: bool) -> list[str]:
     ends = (-2.0, -0.5, 0.3, 0.9, 1.5, 3.0)
-    found = [sentences.against_mcid(((a + b) / 2, a, b), "10 points", randomized=randomized)
+    found = [sentences.against_mcid(((a + b) / 2, a, b), "10 points", randomized=randomized, has_responders=True)
              for a, b in itertools.combinations(ends, 2)]
     found += [sentences.effect("ODI", ("A", "B"), (v, v - 1, v + 1), "points", digits=1, conf_level=0.95,
                                randomized=randomized, reading="r") for v in (-2, 0, 2)]
     found += [sentences.who(total, {"A": "12", "B": "withheld"}, randomized, sites) for total in ("30", "withheld")
               for sites in (None, 1, 6)]
+    found += [sentences.few_compared(141, 245, "57.6%"),
+              sentences.responder_difference(("A", "B"), "13.0 (0.5 to 24.9)", 0.95)]
+    found += [sentences.next_step(word, {"consent": "green", "retention": band}) for word, band in (
+        ("go", "green"), ("amend", "amber"), ("stop or redesign", "red"), ("cannot be told", ""))]
     found += [sentences.design_line(kind, randomized, "Title") for kind in ("parallel", "cluster", "pre_post", "other")]
     return found
 
@@ -81,8 +87,9 @@ def test_the_title_carries_the_design(randomized, title, line):
 
 
 def test_counts_of_people_in_sentences():
-    assert sentences.withheld(0, "public") == "Nothing is withheld under the privacy policy public."
-    assert sentences.withheld(1, "cms_11", 11).startswith("1 number is withheld under the privacy policy cms_11")
+    assert sentences.withheld(0, 9, "public") == "Nothing is withheld under the privacy policy public."
+    assert sentences.withheld(1, 9, "cms_11", 11).startswith(
+        "1 of 9 numbers (rows of results.csv) is withheld under the privacy policy cms_11")
     assert sentences.missing_scores("Pain", {"A": "0", "B": "0"}) == "Pain has a final score for everybody."
     assert sentences.missing_scores("Pain", {"A": "1", "B": "withheld"}) == \
         "Pain has no final score for 1 person in A and withheld in B."

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from therapyeval import measures
+from therapyeval.display.labels import Labels
 from therapyeval.errors import UnknownNameError
-from therapyeval.pilot.sections import NAMES, render_section
+from therapyeval.pilot.limits import imbalance
+from therapyeval.pilot.sections import NAMES, Study, render_section
 from therapyeval.result import Bundle, NamedResult, Result, Source, make_frame
 
 ARMS = {"PRT": "Pain reprocessing therapy", "placebo": "Open-label placebo", "usual": "Usual care"}
@@ -260,6 +262,51 @@ def test_summary_says_who_what_difference_which_responders_and_what_is_missing()
     assert 2 <= section.to_html().count('class="te-lead"') <= 5
 
 
+def test_the_difference_of_responders_stands_beside_their_shares():
+    text = render_section(trial(), "summary").to_text()
+    rows = [row for row in difference_rows() if row["estimand"] == "missing_not_achieved"]
+    assert len(rows) == 2
+    for row in rows:
+        assert f"{100 * row['estimate']:.0f} ({100 * row['conf_low']:.0f} to {100 * row['conf_high']:.0f})" in text
+    assert "percentage points with its 95% interval" in text and "not adjusted" in text
+    assert "percentage points" not in render_section(hide(trial()), "summary").to_text()
+
+
+def test_responders_are_pointed_at_only_where_the_protocol_has_them_on_that_measure():
+    study = Study(trial())
+    assert study.has_responders("pain_avg") and not study.has_responders("odi")
+
+
+def test_a_comparison_of_fewer_than_60_percent_of_those_allocated_is_cautioned():
+    def summary(n):
+        frame = trial().get("outcomes", "effects").frame
+        changed = frame.assign(n=n, contrast=frame["contrast"])
+        bundle = trial()
+        tables = tuple(replace(item, result=replace(item.result, frame=changed)) if item.table == "effects" else item
+                       for item in bundle.tables)
+        return render_section(replace(bundle, tables=tables), "summary").to_text()
+
+    # 50 + 51 were allocated to the first pair: 60% of 101 is 60.6.
+    assert "this compares only 60 of the 101 people allocated to these groups (59.4%)" in summary(60)
+    assert "only 61 of the 101" not in summary(61)
+
+
+def test_groups_that_differed_are_named_biggest_first_and_at_most_three():
+    def smd(metric, value, **more):
+        return {"metric": metric, "contrast": "A - B", "statistic": "smd", "estimate": value, **more}
+
+    means = [{"metric": "age", "arm": arm, "statistic": "mean", "estimate": mean} for arm, mean in
+             (("A", 46.5), ("B", 57.2))]
+    rows = [smd("sex", 0.2), smd("age", -0.76), smd("acuity", 0.1), smd("payer_class", 0.3), smd("language", -0.15),
+            smd("region", None, note="withheld"), *means]
+    baseline = named("baseline", "baseline", rows).result
+    assert imbalance(baseline, Labels({"A": "Video", "B": "Clinic"})) == (
+        "Before treatment the groups differed in age (mean 46.5 in Video, 57.2 in Clinic; standardized difference "
+        "−0.76), payer class (standardized difference 0.30) and sex (standardized difference 0.20); 1 more differ. "
+        "Of 1 other comparison the difference is withheld or not known.")
+    assert imbalance(named("baseline", "baseline", [smd("acuity", 0.1)]).result, Labels()) == ""
+
+
 def test_no_cause_is_claimed_where_nobody_was_randomized():
     for name in ("summary", "outcomes", "responders", "design"):
         text = render_section(trial(False), name).to_text()
@@ -305,7 +352,8 @@ def test_withheld_cells_are_a_word_and_no_hidden_number_is_left_anywhere():
         assert ">withheld<" in pages[name]
         text = re.sub(r"<[^>]*>", " ", pages[name])
         assert not re.search(r"\b(44|47|363|33 of 50|1\.18|66%)", text)
-    assert "numbers are withheld under the privacy policy cms_11: fewer than 11 people" in pages["summary"]
+    assert ("numbers (rows of results.csv) are withheld under the privacy policy cms_11: fewer than 11 people"
+            in pages["summary"])
     assert "every share is withheld" in pages["responders"] and "every difference is withheld" in pages["outcomes"]
 
 

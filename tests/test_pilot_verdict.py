@@ -103,13 +103,13 @@ def test_an_interval_that_holds_zero_needs_no_tipping_point():
     assert tipping_points(effect(2, 6), flow(40, 0), responders(5, 20, 5, 20), PAIRS, {"odi": None}) is None
 
 
-def test_retention_41_of_50_is_green_and_not_red_with_confidence():
+def test_retention_41_of_50_is_green_and_no_part_of_its_interval_is_red():
     """Worked example of the pilot requirements, section 4: 82%, Wilson 69.2 to 90.2%."""
     rule = Criterion("retention", green=0.80, red=0.65)
     row = progression((rule,), flow(41, 9, allocated=50), "odi").frame.iloc[0]
     assert (row["numerator"], row["denominator"], row["level"]) == (41, 50, "green")
     assert [round(100 * row[name], 1) for name in ("estimate", "conf_low", "conf_high")] == [82.0, 69.2, 90.2]
-    assert row["note"] == "not red with confidence"
+    assert row["note"] == "no part of the interval is red"
 
 
 def test_indicators_are_worked_out_from_the_flow():

@@ -111,7 +111,7 @@ def test_a_run_leaves_a_page_a_notebook_results_and_its_record(make, tmp_path):
     record = json.loads((done.folder / "run.json").read_text())
     assert record["parameters"] == {"data": "visits", "plan": "plan.yml"}
     assert (record["fingerprint"], record["data_cut"], record["policy"]) == ("9f2c4a", "2026-09-30", "cms_11")
-    assert record["counts"] == {"tables": 1, "rows": 2, "rows_withheld": 1}
+    assert record["counts"] == {"tables": 1, "rows": 2, "rows_withheld": 1, "numbers_withheld": 1}
     assert record["versions"]["pandas"] and record["duration_seconds"] > 0
 
 

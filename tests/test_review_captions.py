@@ -39,8 +39,8 @@ def test_withheld_numbers_are_counted_apart_from_shown_ones_that_lack_a_count_be
     found = result(rows)
     found.frame["n_people"] = pd.array([None] * 4, dtype="Int64")          # not shown in the report, so not counted
     line = bundles.withheld_line(Bundle("x", (NamedResult("summary", "headlines now", found),), {}))
-    assert line.startswith("1 number is withheld") and "By section: 1 in summary." in line
-    assert line.endswith("Shown without the count of those left out or without a value: 1 number.")
+    assert line.startswith("1 of 4 numbers (rows of results.csv) is withheld") and "By section: 1 in summary." in line
+    assert line.endswith("Beside 1 shown number the count of those left out or without a value is withheld.")
 
 
 def test_left_out_units_are_named_for_what_they_are():
@@ -49,4 +49,4 @@ def test_left_out_units_are_named_for_what_they_are():
     found = replace(result([headline()]), exclusions=left_out)
     text = change_tables.exclusion_table(found, ["goals_met_rate", "no_show_rate"], Labels(), "2026Q2.").to_text()
     assert "Goals met at discharge: episodes" in text and "No-show rate of slots due: appointments" in text
-    assert "Withheld here: 1 count," in text
+    assert "Counts withheld here are of too few patients" in text

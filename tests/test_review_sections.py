@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from html import escape as html_escape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +19,8 @@ from therapyeval.display import change_tables, chart_figures, variation
 from therapyeval.display.labels import Labels
 from therapyeval.errors import UnknownNameError
 from therapyeval.result import Bundle, NamedResult, Result, Source, make_frame
+from therapyeval.review import groups
+from therapyeval.review.material import Material
 from therapyeval.review.sections import NAMES, render_section
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +182,59 @@ def test_overdue_actions_are_decisions_and_at_most_three_are_asked_for():
     assert "is not closed" not in small(actions=[{**log[0], "status": "done"}])
 
 
+def attendance(sites: dict, overall: float, table: str = "no-shows by site_id") -> Material:
+    """A review of no-show rates: site -> (rate, low, high, n), None where withheld."""
+    hidden = ("estimate", "conf_low", "conf_high", "n", "numerator", "denominator")
+    rows = [headline("no_show_rate", rate, n, statistic="ratio", site_id=name, conf_low=low, conf_high=high)
+            if rate is not None else {**headline("no_show_rate", statistic="ratio", site_id=name, note="withheld"),
+                                      **dict.fromkeys(hidden)} for name, (rate, low, high, n) in sites.items()]
+    tables = (NamedResult("attendance", table, result(rows, ("site_id",))),
+              NamedResult("attendance", "rates now", result([headline("no_show_rate", overall, statistic="ratio")])))
+    return Material(Bundle("Quarterly review 2026Q2", tables, {"review": REVIEW}), {})
+
+
+def test_sites_lie_apart_where_their_interval_does_not_hold_the_rate_of_all():
+    material = attendance({"cove": (0.099, 0.075, 0.124, 968), "east": (0.081, 0.069, 0.092, 2418),
+                           "harbor": (0.132, 0.118, 0.146, 3002), "tiny": (0.4, 0.2, 0.6, 10),
+                           "shut": (None, None, None, None)}, 0.099)
+    text = groups.against_all(material, "site_id")
+    assert text.startswith("No-show rate by site, against 9.9% of all: harbor 13.2% (11.8 to 14.6) lies above; "
+                           "east 8.1% (6.9 to 9.2) lies below; 1 other does not lie apart.")
+    assert "tiny" not in text and "shut" not in text and not FORBIDDEN.search(text)
+    assert groups.apart(material, "site_id") and text in " ".join(
+        block.to_text() for block in groups.no_shows_by_group(material))
+    table = groups.no_shows_by_group(material)[-1].to_text()
+    assert re.search(r"tiny +40% .* not judged", table) and re.search(r"harbor +13.2% .* above", table)
+    assert list(dict.fromkeys(re.findall(r"cove|east|harbor|tiny|shut", table))) == \
+        ["cove", "east", "harbor", "tiny", "shut"], "in the order given, never by rate"
+
+
+def test_no_site_is_judged_where_some_slots_belong_to_none():
+    material = attendance({"east": (0.081, 0.069, 0.092, 2418), "harbor": (0.132, 0.118, 0.146, 3002),
+                           "not recorded": (0.3, 0.2, 0.4, 100)}, 0.099)
+    assert groups.against_all(material, "site_id") == "" and not groups.apart(material, "site_id")
+
+
+def test_flagged_volumes_are_findings_of_the_first_page(pages):
+    text = pages["all"]["summary"].to_text()
+    flagged = re.findall(r"- (\w[\w ]*): special-cause variation in", pages["all"]["served"].to_text())
+    assert flagged, "harbor has flagged volumes in this quarter"
+    line = next(line for line in text.splitlines() if line.startswith("- Volumes:"))
+    assert all(kind.lower() in line for kind in flagged)
+
+
+def test_every_charted_indicator_has_its_chart_once(pages, reviews):
+    html = "".join(section.to_html() for section in pages["all"].values())
+    labels = [Labels({}, reviews["all"].bundle.record["measures"]).metric(name) for name in reviews["all"].charts]
+    for label in labels:
+        assert len(re.findall(rf'alt="{re.escape(html_escape(label))} by month', html)) == 1, label
+
+
+def test_notes_stand_once(pages):
+    text = "\n".join(section.to_text() for section in pages["all"].values())
+    assert text.count("Widened before anything is withheld") == text.count("The data begin in") == 1
+
+
 def test_at_most_five_findings():
     charts = {f"m{i}": chart((*EXAMPLE, 60), f"m{i}", n=50) for i in range(7)}
     text = small(charts=charts)
@@ -286,7 +342,8 @@ def test_every_figure_has_alt_text_with_numbers_and_a_caption_with_n_period_and_
 
 
 def test_responder_figures_name_measure_threshold_and_where_its_source_is(pages):
-    captions = re.findall(r"<figcaption>(.*?)</figcaption>", pages["all"]["effectiveness"].to_html(), re.S)
+    html = pages["all"]["summary"].to_html() + pages["all"]["effectiveness"].to_html()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", html, re.S)
     assert len(captions) == 3
     for caption in captions:
         assert "MCID" in caption and "under Definitions" in caption

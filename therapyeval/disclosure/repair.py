@@ -7,6 +7,7 @@ import numpy as np
 from therapyeval.disclosure.attack import NONE, Attack, Peeled, peel
 from therapyeval.disclosure.cells import Cells
 from therapyeval.disclosure.equations import PART, TOTAL, WITHIN, Equations, write_equations
+from therapyeval.disclosure.followers import show_followers
 from therapyeval.disclosure.policy import Policy
 from therapyeval.disclosure.small import Hidden
 
@@ -16,9 +17,10 @@ def hide_until_safe(cells: Cells, hidden: Hidden, policy: Policy) -> Hidden:
 
     A count that follows from a sum as its only unknown costs the smallest shown part of that sum, or its total
     where no part is left. A count that keeps fewer than `min_spread` values costs the total first. A count that
-    one table hides and another shows is hidden in both.
+    one table hides and another shows is hidden in both. In the end, what was hidden only for the sake of others and
+    follows all the same is shown again.
     """
-    equations = write_equations(cells, policy)
+    own, equations = hidden, write_equations(cells, policy)
     sums, attack = _Sums(equations), Attack(equations, policy.min_spread)
     while True:
         known = equations.known(hidden)
@@ -34,7 +36,7 @@ def hide_until_safe(cells: Cells, hidden: Hidden, policy: Policy) -> Hidden:
             chosen = {sums.total_first(variable, by, known, readable) for variable, by in held.items()}
         chosen.discard(NONE)
         if not chosen:
-            return hidden
+            return show_followers(cells, equations, own, hidden)
         hidden = _hide(equations, hidden, cells, chosen)
 
 

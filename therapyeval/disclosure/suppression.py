@@ -96,8 +96,9 @@ def _without(result: Result, in_rows: pd.DataFrame, in_reasons: pd.DataFrame, po
     frame["note"] = frame["note"].astype("str")
     if len(exclusions):
         counts = {name: pd.to_numeric(exclusions[name]).astype("Int64") for name in ("n", "n_people")}
-        few = in_reasons["row"].to_numpy(bool)
-        exclusions = exclusions.assign(**{name: column.mask(few, pd.NA) for name, column in counts.items()})
+        few, people = (in_reasons[name].to_numpy(bool) for name in ("row", "n_people"))
+        exclusions = exclusions.assign(n=counts["n"].mask(few, pd.NA),
+                                       n_people=counts["n_people"].mask(few | people, pd.NA))
     return replace(result, frame=frame, exclusions=exclusions, people=None, policy=policy.name)
 
 

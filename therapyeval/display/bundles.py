@@ -29,16 +29,22 @@ def failed_gates(record: Mapping[str, object]) -> list[str]:
             for gate in record.get("gates") or () if not gate.get("passed", True)]
 
 
+def count_withheld(bundle: Bundle) -> Counter[str]:
+    """Numbers that release hid, by section: rows of results without their number. Everybody who counts, counts this."""
+    return Counter(named.section for named in bundle.tables for row in records(named.result)
+                   if is_withheld(row) and is_missing(row["estimate"]))
+
+
 def withheld_line(bundle: Bundle) -> str:
     """How many numbers the privacy policy hid, where, and why; then how many shown ones lack a count beside them."""
     policy = bundle.record.get("policy") or {}
-    rows = [(named.section, row) for named in bundle.tables for row in records(named.result) if is_withheld(row)]
-    hidden = Counter(section for section, row in rows if is_missing(row["estimate"]))
-    beside = sum(not is_missing(row["estimate"]) and any(is_missing(row[name]) for name in BESIDE) for _, row in rows)
-    said = [sentences.withheld(sum(hidden.values()), str(policy.get("name") or "of this report"),
+    rows = [row for named in bundle.tables for row in records(named.result) if is_withheld(row)]
+    hidden, of = count_withheld(bundle), sum(len(named.result.frame) for named in bundle.tables)
+    beside = sum(not is_missing(row["estimate"]) and any(is_missing(row[name]) for name in BESIDE) for row in rows)
+    said = [sentences.withheld(sum(hidden.values()), of, str(policy.get("name") or "of this report"),
                                policy.get("threshold"))]
     said += [f"By section: {listed([f'{n} in {name}' for name, n in hidden.items()])}."] if hidden else []
-    said += [f"Shown without the count of those left out or without a value: {plural(beside, 'number')}."] \
+    said += [f"Beside {plural(beside, 'shown number')} the count of those left out or without a value is withheld."] \
         if beside else []
     return " ".join(said)
 

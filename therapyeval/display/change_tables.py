@@ -10,7 +10,7 @@ from therapyeval.display import cells
 from therapyeval.display.cells import Record, first, is_withheld, number, records, remark
 from therapyeval.display.labels import Labels, parts
 from therapyeval.display.tables import Cell, Row, Table
-from therapyeval.formatting import NOTHING, WITHHELD, is_missing, plural
+from therapyeval.formatting import NOTHING, WITHHELD, is_missing
 from therapyeval.metrics import get, names
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
 
@@ -104,10 +104,10 @@ def exclusion_table(result: Result | None, metrics: Sequence[str], labels: Label
     rows = [Row(_reason(item["reason"]), (_counted(item["n"]), _counted(item["n_people"])),
                 f"{labels.metric(metric)}: {_units(metric)}")
             for metric in metrics for item in result.exclusions.to_dict("records") if item["metric"] == metric]
-    hidden = sum(row.cells[0].text == WITHHELD for row in rows)
+    hidden = any(cell.text == WITHHELD for row in rows for cell in row.cells)
     notes = ("Each is left out for the first rule that applies to it, and is then in no number of that indicator.",
-             f"Withheld here: {plural(hidden, 'count')}, of too few patients or leaving too few over; not among the "
-             "withheld numbers that the first page counts." if hidden else "")
+             "Counts withheld here are of too few patients, or would give such a count away. They stand beside the "
+             "numbers of the report; the first page counts withheld numbers only." if hidden else "")
     return Table("exclusions", "Left out by the rule of each indicator.", whom, ("How many", "Different patients"),
                  tuple(rows), "Reason", tuple(filter(None, notes))) if rows else None
 

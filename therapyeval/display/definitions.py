@@ -21,8 +21,30 @@ READING = (
 )
 
 
-def definition_blocks(metrics: Iterable[Mapping[str, object]], labels: Labels) -> list[Block]:
-    """Metrics, measures with their thresholds and warnings, and how to read the tables."""
+GLOSSARY = {
+    "ANCOVA": "Analysis of covariance: the difference in improvement between groups, as if they had been alike in the "
+              "characteristics that are named (adjusted).",
+    "HC3": "A way of working out intervals that allows the groups to vary by different amounts.",
+    "SMD": "Standardized mean difference: the difference between two groups divided by how much single people vary "
+           "(the standard deviation, SD). Beyond 0.1 the groups are called different.",
+    "Interval": "The range in which the true value can be expected: 95 of 100 such ranges hold it. A wide one says "
+                "that the number is not sure.",
+    "Special-cause variation": "A month, or a run of months, that stands out from the variation that is always there: "
+                               "something may have changed. Four rules look for it.",
+    "Process limits (XmR)": "The band in which months are expected as long as nothing changes: the mean of the months, "
+                            "plus and minus 2.66 times the mean step from one month to the next (its moving range).",
+    "Slots due": "Appointments that were kept, missed, or cancelled less than 24 hours before.",
+    "Paired, both scores": "A first and a final score of the same measure in one episode of care.",
+    "Censored": "Still waiting when the data end: counted up to that day.",
+    "Widened": "Joined with others, or taken over more months, so that enough people stand behind a number and it can "
+               "be shown.",
+    "Final, provisional": "Final: the data end at least 60 days after the end of the period, so that late scores and "
+                          "episodes that were silently abandoned are known. Provisional: earlier.",
+}
+
+
+def definition_blocks(metrics: Iterable[Mapping[str, object]], labels: Labels, words: Iterable[str]) -> list[Block]:
+    """Metrics, measures with their thresholds and warnings, how to read the tables, and these words of GLOSSARY."""
     facts = tuple(_definition(item, labels) for item in metrics)
     blocks: list[Block] = [Facts(facts)] if facts else []
     if labels.measures:
@@ -30,7 +52,8 @@ def definition_blocks(metrics: Iterable[Mapping[str, object]], labels: Labels) -
         said = tuple(f"{labels.short(code)}: {text}." for code in labels.measures
                      for text in labels.warnings(code))
         blocks += [Warnings(said)] if said else []
-    return [*blocks, Paragraph("How to read the tables:"), Facts(READING)]
+    return [*blocks, Paragraph("How to read the tables:"), Facts(READING), Paragraph("Technical words:"),
+            Facts(tuple((word, GLOSSARY[word]) for word in words))]
 
 
 def _definition(item: Mapping[str, object], labels: Labels) -> tuple[str, str, str]:

@@ -14,6 +14,7 @@ from therapyeval.metrics import get, names, parse
 
 POINTS = ("percent", "point", "points", "score", "")
 NOT_VERIFIED = "threshold not verified"
+WORDS = {"site_id": "site"}     # columns whose name is not the word for what they hold
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,15 @@ def parts(text: str) -> tuple[str, str, Mapping[str, object]]:
         return name, rest.partition(",")[0], {}
 
 
+def method_words(text: str) -> str:
+    """A method with the names of its covariates as words.
+
+    >>> method_words("ANCOVA on baseline, age, site_id; HC3 standard errors")
+    'ANCOVA on baseline, age, site; HC3 standard errors'
+    """
+    return re.sub(r"\w*_\w+", lambda found: _spoken(found[0]).lower(), text)
+
+
 def plain(value: object) -> str:
     """A threshold or bound without needless zeros.
 
@@ -166,5 +176,5 @@ def _spoken(name: str) -> str:
     >>> _spoken("backpain_length")
     'Backpain length'
     """
-    words = str(name).replace("_", " ").strip()
+    words = WORDS.get(str(name)) or str(name).replace("_", " ").strip()
     return words[:1].upper() + words[1:]

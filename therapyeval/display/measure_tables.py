@@ -20,7 +20,8 @@ def measure_table(scores: Result, rates: Result | None, completion: Result | Non
     warnings = [f"{labels.short(code)}: {text}." for code in codes for text in labels.warnings(code)]
     notes = (f"Baseline and final: mean (SD). Improvement: mean of those with both scores; positive is better on every "
              f"scale. Responders: improved by at least the MCID; first of everybody eligible with missing counted as "
-             f"not achieved, below it only those with both scores. {100 * scores.conf_level:g}% intervals in brackets.",
+             f"not achieved, below it only those with both scores. {100 * scores.conf_level:g}% intervals below the "
+             "number or in brackets.",
              *warnings)
     return Table("by-measure", "Scores and responders, by measure.", whom, (
         "Both scores, of eligible", "Baseline", "Final", "Improvement", "Responders"),
@@ -35,7 +36,7 @@ def _row(code: str, scores: Result, rates: Result | None, completion: Result | N
     paired = first(completion, metric=f"paired_completion:{code}")
     is_red = paired is not None and not is_missing(paired["estimate"]) and paired["estimate"] < enough
     both = Cell((cells.of(paired) or cells.count(paired)), cells.percent(paired["estimate"]) if paired else "")
-    change = Cell(cells.estimate(found["score_change"], digits), note=BIASED.format(enough) if is_red else "")
+    change = _change(found["score_change"], digits, BIASED.format(enough) if is_red else "")
     size, basis = labels.mcid(code), "" if labels.is_verified(code) else f", {NOT_VERIFIED}"
     mcid = f"MCID {plain(size)} {labels.unit(code)}{basis}" if size is not None else "no MCID registered"
     spread = [_spread(scores, f"{name}:{code}", row, digits) for name, row in list(found.items())[:2]]
@@ -48,6 +49,13 @@ def _spread(scores: Result, metric: str, mean: Record | None, digits: int) -> Ce
     sd = first(scores, metric=metric, statistic="sd")
     within = f" ({number(sd['estimate'], digits)})" if sd is not None and not is_missing(sd["estimate"]) else ""
     return Cell(number(mean["estimate"], digits) + within, f"n {cells.count(mean)}")
+
+
+def _change(row: Record | None, digits: int, note: str) -> Cell:
+    """The mean, and below it its interval."""
+    if row is None or is_missing(row["estimate"]) or not cells.has_interval(row):
+        return Cell(cells.estimate(row, digits), note=note)
+    return Cell(number(row["estimate"], digits), cells.span(row["conf_low"], row["conf_high"], digits), note)
 
 
 def _responders(rates: Result | None, code: str) -> Cell:

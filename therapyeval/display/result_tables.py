@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from therapyeval.display import cells
 from therapyeval.display.cells import Record, first, is_withheld, number, percent_digits, records, remark, text_of
-from therapyeval.display.labels import NOT_VERIFIED, Labels, parts, plain
+from therapyeval.display.labels import NOT_VERIFIED, Labels, method_words, parts, plain
 from therapyeval.display.tables import Cell, Row, Table, drop_empty_columns
 from therapyeval.formatting import NOTHING, WITHHELD, is_missing, p_value
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
@@ -214,7 +214,7 @@ def _effect_row(result: Result, labels: Labels, row: Record, digits: int, group:
     shown = Cell(cells.estimate(row, digits)) if _known(row) else _empty(row)
     people = f"n {cells.count(row)}" if _known(row) else ""
     chance = Cell(p_value(row["p_value"]) if p_values else "")
-    method = str(row["method"])
+    method = method_words(str(row["method"]))
     if is_main:
         return Row(labels.contrast(row["contrast"]), (Cell(shown.text, people, shown.note), in_mcids, chance),
                    group, method)

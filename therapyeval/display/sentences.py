@@ -15,6 +15,7 @@ from therapyeval.formatting import WITHHELD, listed, plural
 
 SUPERIOR, INFERIOR = "superiority", "inferiority"
 Limits = tuple[float, float, float]
+LESS, PEOPLE = "of less than one MCID on average", "the responder rates say how many people improved by that much"
 INCONCLUSIVE, UNLIKELY, WITHOUT_MCID = "inconclusive", "unlikely to matter", "importance cannot be judged"
 
 
@@ -142,15 +143,18 @@ improvement would bring the interval to 0.'
             f"{number(abs(limit), digits)} {unit} of improvement would bring the interval to 0.")
 
 
-def next_step(decision: str) -> str:
-    """What the progression criteria say together; guidance, not automatic.
+def next_step(decision: str, bands: Mapping[str, str]) -> str:
+    """What the progression criteria say together, and which are not green; guidance, not automatic.
 
-    >>> next_step("amend")
-    "By the protocol's progression criteria: amend. No criterion is red, but not all are green."
+    `bands` is indicator -> "green", "amber", "red" or "" where it is withheld.
+
+    >>> next_step("amend", {"consent": "green", "retention": "amber"})
+    "By the protocol's progression criteria: amend. No criterion is red, but not all are green: retention is amber."
     """
-    why = {"go": "Every criterion is green.", "amend": "No criterion is red, but not all are green.",
-           "stop or redesign": "At least one criterion is red.",
-           "cannot be told": "At least one criterion is withheld."}[decision]
+    others = listed([f"{name} is {band or WITHHELD}" for name, band in bands.items() if band != "green"])
+    why = {"go": "Every criterion is green.", "amend": f"No criterion is red, but not all are green: {others}.",
+           "stop or redesign": f"At least one criterion is red: {others}.",
+           "cannot be told": f"At least one criterion is withheld: {others}."}[decision]
     return f"By the protocol's progression criteria: {decision}. {why}"
 
 
@@ -158,17 +162,20 @@ NO_CRITERIA = ("The protocol states no progression criteria, so this report does
                "stop. `progression:` in the protocol states them, before the results are seen.")
 
 
-def against_mcid(limits: Limits, mcid: str, *, randomized: bool) -> str:
+def against_mcid(limits: Limits, mcid: str, *, randomized: bool, has_responders: bool) -> str:
     """A difference in MCIDs, and what its interval does and does not include; never from the mean alone.
 
-    >>> against_mcid((0.90, 0.62, 1.17), "2 points", randomized=True)
+    `has_responders` says whether the report has responder rates of the same measure to point at.
+
+    >>> against_mcid((0.90, 0.62, 1.17), "2 points", randomized=True, has_responders=False)
     '0.90 of the MCID of 2 points (0.62 to 1.17), superiority of uncertain importance, because the interval excludes 0 \
 but includes one MCID'
     """
     value, low, high = limits
     word, why = _reading(low, high)
     size = f"{number(value, 2)} of the MCID of {mcid} ({span(low, high, 2)})"
-    return f"{size}, {_worded(word, randomized)}, because {why}"
+    people = f"; {PEOPLE}" if has_responders and (word == UNLIKELY or word.endswith(LESS)) else ""
+    return f"{size}, {_worded(word, randomized)}, because {why}{people}"
 
 
 def _worded(word: str, randomized: bool) -> str:
@@ -187,13 +194,11 @@ def _reading(low: float, high: float) -> tuple[str, str]:
             return f"{word} of at least one MCID", "the whole interval lies beyond it"
         if far >= 1:
             return f"{word} of uncertain importance", "the interval excludes 0 but includes one MCID"
-        return (f"{word} of less than one MCID on average", "the interval excludes both 0 and one MCID; the responder "
-                "rates say how many people improved by that much")
+        return f"{word} {LESS}", "the interval excludes both 0 and one MCID"
     if word == INCONCLUSIVE:
         beyond = ["one MCID"] * (high >= 1) + ["one MCID in the other direction"] * (low <= -1)
         return word, f"the interval includes {listed(['0', *beyond])}"
-    return word, ("on average the interval excludes one MCID either way; the responder rates say how many people "
-                  "improved by that much")
+    return word, "on average the interval excludes one MCID either way"
 
 
 def without_mcid(low: float, high: float, recalled: bool = False) -> str:
@@ -218,6 +223,28 @@ withheld in usual.'
         return f"{outcome}: how many people reached this is withheld."
     shown = listed([f"{text} in {arm}" for arm, text in arms.items()])
     return f"{outcome}, with missing scores counted as not achieved: {shown}."
+
+
+def responder_difference(pair: tuple[str, str], text: str, conf_level: float) -> str:
+    """The difference behind two shares of responders; `text` is "13.0 (0.5 to 24.9)" in percentage points.
+
+    >>> responder_difference(("video", "clinic"), "13.0 (0.5 to 24.9)", 0.95)
+    'Difference between video and clinic, in percentage points with its 95% interval: 13.0 (0.5 to 24.9), not \
+adjusted.'
+    """
+    return (f"Difference between {pair[0]} and {pair[1]}, in percentage points with its {100 * conf_level:g}% "
+            f"interval: {text}, not adjusted.")
+
+
+def few_compared(n: int, allocated: int, share: str) -> str:
+    """A caution beside a comparison that leaves out much of those allocated.
+
+    >>> few_compared(141, 245, "57.6%")
+    'Caution: this compares only 141 of the 245 people allocated to these groups (57.6%). Those who are not in it may \
+have done otherwise, so it does not settle the question.'
+    """
+    return (f"Caution: this compares only {number(n, 0)} of the {number(allocated, 0)} people allocated to these "
+            f"groups ({share}). Those who are not in it may have done otherwise, so it does not settle the question.")
 
 
 def responders_elsewhere(outcome: str) -> str:
@@ -245,19 +272,21 @@ def missing_scores(outcome: str, arms: Mapping[str, str]) -> str:
     return f"{outcome} has no final score for {groups}."
 
 
-def withheld(n: int, policy: str, threshold: object = None) -> str:
+def withheld(n: int, of: int, policy: str, threshold: object = None) -> str:
     """What the privacy policy hid.
 
-    >>> withheld(12, "cms_11", 11)
-    '12 numbers are withheld under the privacy policy cms_11: fewer than 11 people stand behind each or behind what \
+    >>> withheld(12, 300, "cms_11", 11)
+    '12 of 300 numbers (rows of results.csv) are withheld under the privacy policy cms_11: \
+fewer than 11 people stand behind each or behind what \
 it leaves over, or a hidden number could be worked out from it.'
     """
     if n == 0:
         return f"Nothing is withheld under the privacy policy {policy}."
     people = f"fewer than {threshold} people" if threshold else "too few people"
-    return (f"{plural(n, 'number')} {'is' if n == 1 else 'are'} withheld under the privacy policy {policy}: {people} "
-            f"stand behind {'it' if n == 1 else 'each'} or behind what it leaves over, or a hidden number could be "
-            "worked out from it.")
+    verb, whose = ("is", "it") if n == 1 else ("are", "each")
+    return (f"{n} of {plural(of, 'number')} (rows of results.csv) {verb} withheld under the privacy policy {policy}: "
+            f"{people} stand behind {whose} or behind what it leaves over, or a hidden number could be worked out from "
+            "it.")
 
 
 def not_randomized(kind: str = "") -> str:

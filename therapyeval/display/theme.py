@@ -56,7 +56,7 @@ CSS = f"""
   border-bottom: 2px solid {INK};
   font-variant-numeric: tabular-nums lining-nums; }}
 .te-section .te-scroll tr, .te-section .te-scroll tr:hover {{ background: {PAPER}; }}
-.te-section .te-scroll th, .te-section .te-scroll td {{ padding: .38rem .8rem; border: 0; text-align: right;
+.te-section .te-scroll th, .te-section .te-scroll td {{ padding: .38rem .65rem; border: 0; text-align: right;
   vertical-align: top; font-weight: 400; white-space: nowrap; }}
 .te-section .te-scroll thead th {{ border-bottom: 1px solid {INK}; vertical-align: bottom; font-weight: 600;
   white-space: normal; min-width: 6rem; }}
@@ -80,10 +80,11 @@ CSS = f"""
 .te-section .te-figure figcaption {{ margin-top: .5rem; color: {QUIET}; font-size: .85rem; line-height: 1.45; }}
 @media (max-width: 600px) {{
   .te-section .te-lead {{ font-size: 1.03rem; }}
-  .te-section .te-scroll table {{ font-size: .84rem; min-width: 100%; }}
-  .te-section .te-scroll th, .te-section .te-scroll td {{ padding: .34rem .5rem; }}
-  .te-section .te-scroll tr > :first-child {{ min-width: 6.5rem; max-width: 9.5rem; }}
-  .te-section .te-scroll thead th {{ min-width: 4.5rem; }}
+  .te-section .te-scroll table {{ font-size: .8rem; min-width: 100%; }}
+  .te-section .te-scroll th, .te-section .te-scroll td {{ padding: .34rem .2rem; white-space: normal; }}
+  .te-section .te-scroll tr > :first-child {{ min-width: 4.6rem; max-width: 9.5rem; }}
+  .te-section .te-scroll thead th {{ min-width: 0; }}
+  .te-section .te-scroll td.gt_left {{ min-width: 5.5rem; }}
   .te-section dl {{ display: block; }}
   .te-section dd {{ margin: 0 0 .7rem; }}
 }}

@@ -169,6 +169,11 @@ def findings(readings: Mapping[str, Reading], months: Sequence[str]) -> tuple[li
     return special, rest
 
 
+def flagged_months(reading: Reading, months: Sequence[str]) -> str:
+    """What stands out in the months under review, with the band that was expected."""
+    return f"{_lower(reading.label)} in {_all(reading.within(months))}, expected {reading.expected}"
+
+
 def usual(readings: Sequence[Reading]) -> str:
     """The sentence of common-cause variation.
 
@@ -181,7 +186,8 @@ def usual(readings: Sequence[Reading]) -> str:
         return (f"{only.label}: no special-cause variation; performance expected {only.expected} unless the process "
                 "changes.")
     bands = listed([f"{_lower(reading.label)} {reading.expected}" for reading in readings])
-    return f"No special-cause variation; performance expected by month, unless the process changes: {bands}."
+    return ("No special-cause variation of these indicators; performance expected by month, unless the process "
+            f"changes: {bands}.")
 
 
 def _briefly(signals: Sequence[Signal]) -> str:

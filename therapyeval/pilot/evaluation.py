@@ -187,7 +187,7 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
     calls = [parse(text) for text in dict.fromkeys((*protocol.outcomes, *protocol.responders))]
     codes = dict.fromkeys(call.measure for call in calls if call.measure)
     measures = {code: facts.measure(code).to_record() for code in codes}
-    flow = next(item.result for item in tables if item.table == "flow")
+    flow, baseline = (next(item.result for item in tables if item.table == name) for name in ("flow", "baseline"))
     sites = sorted(facts.episodes["site_id"].dropna().unique()) if "site_id" in facts.episodes else []
     return {
         "protocol": protocol.to_dict(),
@@ -198,7 +198,7 @@ def _record(protocol: Protocol, dataset, cohort: Cohort, policy: Policy, tables:
         "measures": measures,
         "definitions": [{"metric": call.text, "label": call.metric.label, "definition": call.metric.definition}
                         for call in calls],
-        "limits": limits.sentences(protocol, flow, measures, n_sites=len(sites),
+        "limits": limits.sentences(protocol, flow, baseline, measures, n_sites=len(sites),
                                    one_site_per_arm=limits.is_nested(facts.episodes, ARM, "site_id")),
         "gates": [{"name": "data are usable", "required": True, "passed": dataset.quality.verdict != "not usable",
                    "note": dataset.quality.verdict}],

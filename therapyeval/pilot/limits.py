@@ -6,26 +6,67 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from therapyeval.display.cells import Record, first, number, records
 from therapyeval.display.labels import Labels
-from therapyeval.formatting import listed, percent
+from therapyeval.formatting import is_missing, listed, percent, plural
 from therapyeval.pilot.protocol import Protocol
 from therapyeval.result import Result
 
+RED_BELOW = 0.60        # metric definitions, section 6: below it a comparison is biased towards those who came back
+IMBALANCED, MOST_NAMED = 0.1, 3
 STABLE_SD_PER_ARM = 35  # Teare 2014: at least 70 analysed in two arms for a stable standard deviation
 
 
-def sentences(protocol: Protocol, flow: Result, measures: Mapping[str, Mapping], *,
+def sentences(protocol: Protocol, flow: Result, baseline: Result, measures: Mapping[str, Mapping], *,
               one_site_per_arm: bool, n_sites: int) -> list[str]:
-    """The limits that follow from the design and from the released flow, most serious first.
+    """The limits that follow from the design and from the released flow and baseline table, most serious first.
 
     `measures` is code -> name and warnings of each measure used.
     """
-    found = [*_allocation(protocol), *_sites(one_site_per_arm, n_sites), *_missing(protocol, flow),
+    apart = "" if protocol.design.randomized else imbalance(baseline, Labels(protocol.arms, measures))
+    found = [*_allocation(protocol), *filter(None, [apart]), *_sites(one_site_per_arm, n_sites),
+             *_missing(protocol, flow),
              *_size(protocol, flow), *_many(protocol, Labels(measures=measures))]
     for measure in measures.values():
         found += [f"{measure['name']}: {warning}." for warning in measure["warnings"]]
     return found + ["Change within one arm mixes the program with natural recovery and regression to the mean; "
                     "only the difference between arms speaks about the program."]
+
+
+def imbalance(baseline: Result | None, labels: Labels) -> str:
+    """In what the groups differed most before treatment: at most three characteristics, the biggest first.
+
+    From released standardized differences beyond 0.1 only; empty where there is none.
+    """
+    rows = [row for row in records(baseline, statistic="smd") if row["contrast"]]
+    known = [row for row in rows if not is_missing(row["estimate"])]
+    apart = sorted((row for row in known if abs(row["estimate"]) > IMBALANCED), key=lambda row: -abs(row["estimate"]))
+    if not apart:
+        return ""
+    several = len({row["contrast"] for row in rows}) > 1
+    named = [f"{_within_sentence(labels.variable(row['metric']))} ({_apart(baseline, row, labels, several)})"
+             for row in apart]
+    rest = f"; {len(named) - MOST_NAMED} more differ" if len(named) > MOST_NAMED else ""
+    hidden = f" Of {plural(len(rows) - len(known), 'other comparison')} the difference is withheld or not known." \
+        if len(known) < len(rows) else ""
+    return f"Before treatment the groups differed in {listed(named[:MOST_NAMED])}{rest}.{hidden}"
+
+
+def _apart(baseline: Result, row: Record, labels: Labels, several: bool) -> str:
+    """Means of both groups where they are shown, and the standardized difference."""
+    pair = labels.pair(row["contrast"])
+    means = [first(baseline, **{baseline.by[0]: arm}, metric=row["metric"], statistic="mean", contrast="")
+             for arm in pair]
+    size = f"standardized difference {number(row['estimate'], 2)}"
+    if any(mean is None or is_missing(mean["estimate"]) for mean in means):
+        return f"{labels.contrast(row['contrast'])}: {size}" if several else size
+    told = ", ".join(f"{number(mean['estimate'])} in {labels.arm(arm)}" for arm, mean in zip(pair, means, strict=True))
+    return f"mean {told}; {size}"
+
+
+def _within_sentence(label: str) -> str:
+    """A column's name inside a sentence; the name of a measure keeps its capital."""
+    return label if "," in label else label[:1].lower() + label[1:]
 
 
 def is_nested(episodes: pd.DataFrame, arm: str, site: str) -> bool:

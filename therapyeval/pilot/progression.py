@@ -47,12 +47,12 @@ class Criterion:
         if is_missing(low) or not band:
             return ""
         if low >= self.green:
-            return "green with confidence"
+            return "the whole interval is green"
         if high < self.red:
-            return "red with confidence"
-        said = (["not red with confidence"] if low >= self.red else []) + (
-            ["green is not plausible"] if high < self.green else [])
-        return "; ".join(said) or "the interval reaches into another band"
+            return "the whole interval is red"
+        said = (["no part of the interval is red"] if low >= self.red else []) + (
+            ["no part of the interval is green"] if high < self.green else [])
+        return "; ".join(said) or "the interval reaches from red to green"
 
 
 def progression(criteria: tuple[Criterion, ...], flow: Result, main_measure: str) -> Result | None:

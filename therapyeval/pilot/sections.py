@@ -8,15 +8,21 @@ from therapyeval.display import bundles, cells, result_figures, result_tables, s
 from therapyeval.display.blocks import Block, Bullets, Facts, Paragraph, Section, Warnings
 from therapyeval.display.cells import text_of
 from therapyeval.display.definitions import definition_blocks
-from therapyeval.display.labels import NOT_VERIFIED, Labels, parts, plain
+from therapyeval.display.labels import NOT_VERIFIED, Labels, method_words, parts, plain
 from therapyeval.display.tables import Cell, Row, Table
 from therapyeval.errors import UnknownNameError
 from therapyeval.formatting import WITHHELD, is_missing, listed
+from therapyeval.pilot.limits import RED_BELOW, imbalance
 from therapyeval.pilot.progression import INDICATORS, decision
 from therapyeval.result import MISSING_NOT_ACHIEVED, Bundle, Result
 
 NAMES = ("summary", "design", "flow", "baseline", "outcomes", "responders", "verdict", "limits", "definitions")
 MOST_EFFECTS = 2
+WHY_WITHHELD = ("Where the numbers of people allocated, with a first score, with a final score and with both differ by "
+                "only a few, subtracting them would tell how many lack a score: then only the largest of them is "
+                "shown, and the means of the others go too. An adjusted difference does not tell how many stand behind "
+                "it, so it may be shown where the plain means are not.")
+WORDS = ("ANCOVA", "HC3", "SMD", "Interval")
 
 
 def render_section(bundle: Bundle, name: str) -> Section:
@@ -68,6 +74,10 @@ class Study:
         people = f"{total} people" if total and total != WITHHELD else "number of people withheld" if total else ""
         return f"{', '.join(filter(None, [people, name]))}." if people or name else ""
 
+    def has_responders(self, code: str) -> bool:
+        """True where the protocol asks for responders on that measure."""
+        return code in {parts(str(metric))[1] for metric in self.protocol.get("responders") or ()}
+
     def main_outcome(self) -> str:
         """The metric of the first outcome."""
         outcomes = self.protocol.get("outcomes") or ()
@@ -85,7 +95,8 @@ def _summary(study: Study) -> Section:
     others = [text for metric in (study.protocol.get("outcomes") or ())[1:] for text in _effects(study, str(metric))]
     rest = [*others, _decision(study), _missing(study), bundles.withheld_line(study.bundle)] if any(lead) else []
     if not study.randomized and study.design:
-        rest.append(sentences.not_randomized(str(study.design.get("kind") or "")))
+        rest.append(" ".join(filter(None, [sentences.not_randomized(str(study.design.get("kind") or "")),
+                                           imbalance(study.result("baseline", "baseline"), study.labels)])))
     blocks: list[Block] = [Warnings(tuple(alarms))] if alarms else []
     question = str(study.protocol.get("question") or "")
     blocks += [Paragraph(question)] if question else []
@@ -109,7 +120,12 @@ def _who(study: Study) -> str:
 def _decision(study: Study) -> str:
     """What the progression criteria say; empty where the protocol has none."""
     found = study.result("verdict", "progression")
-    return "" if found is None else sentences.next_step(decision([str(row["level"]) for row in cells.records(found)]))
+    return "" if found is None else _next_step(found)
+
+
+def _next_step(progression: Result) -> str:
+    bands = {str(row["metric"]): str(row["level"]) for row in cells.records(progression)}
+    return sentences.next_step(decision(list(bands.values())), bands)
 
 
 def _effects(study: Study, metric: str) -> list[str]:
@@ -131,12 +147,24 @@ def _effect(study: Study, result: Result, row: cells.Record) -> str:
     relative, size = result_tables.relative_row(result, row), labels.mcid(code)
     if size and labels.is_verified(code) and relative is not None and cells.has_interval(relative):
         reading = sentences.against_mcid(_triple(relative), f"{plain(size)} {labels.unit(code)}",
-                                         randomized=study.randomized)
+                                         randomized=study.randomized, has_responders=study.has_responders(code))
     else:
         reading = sentences.without_mcid(row["conf_low"], row["conf_high"], recalled=bool(size))
     digits = cells.score_digits(result_tables.contrast_rows(result, row["metric"]))
-    return sentences.effect(labels.short(code), (first, second), _triple(row), labels.unit(code), digits=digits,
+    said = sentences.effect(labels.short(code), (first, second), _triple(row), labels.unit(code), digits=digits,
                             conf_level=result.conf_level, randomized=study.randomized, reading=reading)
+    return " ".join(filter(None, [said, _caution(study, row)]))
+
+
+def _caution(study: Study, row: cells.Record) -> str:
+    """Said where fewer than the red line of those allocated to both groups are compared, as far as it may be told."""
+    flow = study.result("flow", "flow")
+    arms = [cells.first(flow, arm=arm, metric="allocated") for arm in study.labels.pair(row["contrast"])]
+    if is_missing(row["n"]) or any(arm is None or is_missing(arm["n"]) for arm in arms):
+        return ""
+    n, allocated = int(row["n"]), sum(int(arm["n"]) for arm in arms)
+    share = cells.percent(n / allocated, cells.percent_digits(allocated))
+    return sentences.few_compared(n, allocated, share) if n < RED_BELOW * allocated else ""
 
 
 def _triple(row: cells.Record) -> tuple[float, float, float]:
@@ -154,7 +182,18 @@ def _responders(study: Study) -> str:
     rows = {arm: result_tables.in_arm(result, arm, metric=sure[0], estimand=MISSING_NOT_ACHIEVED)
             for arm in result_tables.arm_codes(result, study.labels)}
     texts = {study.labels.arm(arm): _k_of_n(row) for arm, row in rows.items() if row is not None}
-    return sentences.responders(study.labels.metric(sure[0]), texts) if texts else ""
+    said = [sentences.responders(study.labels.metric(sure[0]), texts)] if texts else []
+    return " ".join(said + _responder_differences(study, sure[0]))
+
+
+def _responder_differences(study: Study, metric: str) -> list[str]:
+    """The differences between these shares, where they are shown; of no more groups than the main outcome's."""
+    result = study.result("responders", "differences")
+    rows = [row for row in cells.records(result, metric=metric, estimand=MISSING_NOT_ACHIEVED)
+            if row["contrast"] and cells.has_interval(row)]
+    pairs = [tuple(study.labels.arm(arm) for arm in study.labels.pair(row["contrast"])) for row in rows]
+    return [sentences.responder_difference(pair, cells.share(row), result.conf_level)
+            for pair, row in zip(pairs[:MOST_EFFECTS], rows, strict=False)]
 
 
 def _k_of_n(row: cells.Record) -> str:
@@ -211,7 +250,7 @@ def _yes_no(value: object) -> str:
 
 def _analysis(protocol: Mapping[str, object]) -> str:
     """How the differences are estimated, and what is printed."""
-    covariates = [str(name).replace("_", " ") for name in protocol.get("covariates") or ()]
+    covariates = [method_words(str(name)) for name in protocol.get("covariates") or ()]
     model = (f"ANCOVA of the improvement on {listed(covariates)}" if covariates
              else "Welch comparison of mean improvements")
     variance = f"; {protocol['variance']} standard errors" if covariates and protocol.get("variance") else ""
@@ -249,6 +288,7 @@ def _outcomes(study: Study) -> Section:
                                                   p_values=bool(study.protocol.get("p_values"))))
     if scores is not None:
         blocks.append(result_tables.scores_table(scores, study.labels, study.whom))
+        blocks += [Paragraph(WHY_WITHHELD, "note")] if any(map(cells.is_withheld, cells.records(scores))) else []
     return _section("outcomes", "Outcomes", blocks, "outcomes")
 
 
@@ -303,8 +343,7 @@ def _progression(study: Study) -> list[Block]:
     found = study.result("verdict", "progression")
     if found is None:
         return [Paragraph(sentences.NO_CRITERIA)] if study.protocol else []
-    bands = [str(row["level"]) for row in cells.records(found)]
-    return [Paragraph(sentences.next_step(decision(bands)), "lead"),
+    return [Paragraph(_next_step(found), "lead"),
             verdict_tables.progression_table(found, criteria, INDICATORS, study.whom)]
 
 
@@ -318,7 +357,7 @@ def _limits(study: Study) -> Section:
 
 
 def _definitions(study: Study) -> Section:
-    blocks = definition_blocks(study.record.get("definitions") or (), study.labels)
+    blocks = definition_blocks(study.record.get("definitions") or (), study.labels, WORDS)
     return _section("definitions", "Definitions", blocks, "definitions")
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import therapyeval
 from therapyeval.disclosure.policy import PRESETS
+from therapyeval.display.bundles import count_withheld
 from therapyeval.formatting import count
 from therapyeval.parameters import Template, Values, base_name
 from therapyeval.reports import gates
@@ -33,7 +34,7 @@ def describe_run(template: Template, values: Values, bundle: Bundle, started: da
         "policy": bundle.tables[0].result.policy, "policy_details": _block(bundle, "policy"),
         "fingerprint": source.fingerprint, "data_cut": source.data_cut, "dataset": dataset,
         "counts": {"tables": len(bundle.tables), "rows": len(rows), "rows_withheld": int(withheld_rows(rows).sum()),
-                   **_block(bundle, "counts")},
+                   "numbers_withheld": count_withheld(bundle).total(), **_block(bundle, "counts")},
         "gates": [gate.to_dict() for gate in found], "notes": list(bundle.record.get("notes", ())),
         "seeds": _block(bundle, "seeds"), "versions": {**source.versions, **_versions()},
         "started": started.isoformat(timespec="seconds"),
@@ -54,9 +55,9 @@ def around(bundle: Bundle, record: dict) -> Page:
 def provenance(record: dict) -> list[tuple[str, str]]:
     """The few facts by which somebody else can find and repeat this run."""
     counts, template = record["counts"], record["template"]["name"]
+    hidden = f"{count(counts['numbers_withheld'])} of {count(counts['rows'])} numbers (rows of results.csv)"
     lines = [("Data fingerprint", f"{str(record['fingerprint'])[:16]} (start of the SHA-256 of what was read)"),
-             ("Withheld", f"{count(counts['rows_withheld'])} of {count(counts['rows'])} rows of results, in part or "
-                          "whole"),
+             ("Withheld", f"{hidden}; in other rows a count beside the number may be withheld"),
              ("Template", f"{template}, {_given(record)}"),
              ("Software", f"therapyeval {therapyeval.__version__}, Python {platform.python_version()}"),
              ("Made", _made(record))]

@@ -12,10 +12,10 @@ from therapyeval.display.change_tables import Spans
 from therapyeval.display.charts import month_words
 from therapyeval.display.labels import Labels
 from therapyeval.display.variation import Reading, read_chart
-from therapyeval.formatting import listed
+from therapyeval.formatting import listed, plural
 from therapyeval.period import spans as spans_between
 from therapyeval.result import Bundle, Result
-from therapyeval.review.quarterly import BEFORE, NOW, YEAR_AGO
+from therapyeval.review.quarterly import BEFORE, FINAL_AFTER_DAYS, NOW, YEAR_AGO
 
 NAMES_OF_SPANS = {NOW: "Now", BEFORE: "Before", YEAR_AGO: "Year ago"}
 OUTCOMES_AFTER_DAYS = 30      # quarterly review requirements, section 7 (late data)
@@ -59,6 +59,16 @@ class Material:
     @property
     def is_final(self) -> bool:
         return self.about.get("state") == "final"
+
+    @property
+    def state_words(self) -> str:
+        """Final or provisional, and why."""
+        days, state = self.days_after, "final" if self.is_final else "provisional"
+        if days is None:
+            return state
+        since = f"{plural(days, 'day')} after" if days >= 0 else f"{plural(-days, 'day')} before"
+        return (f"{state}: the data end {since} the end of the period; from {FINAL_AFTER_DAYS} days after it on a "
+                "review is final, because late scores and abandoned episodes are known by then")
 
     @property
     def outcomes_are_early(self) -> bool:

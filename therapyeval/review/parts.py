@@ -13,7 +13,7 @@ from therapyeval.display.tables import Table
 from therapyeval.display.variation import chart_sentence, without_limits
 from therapyeval.result import Result
 from therapyeval.review.material import Material
-from therapyeval.review.summary import below_of, provisional_words
+from therapyeval.review.summary import below_of, charted_here, provisional_words
 
 
 def levels(material: Material, section: str, table: str, caption: str, units: str, what: str,
@@ -39,7 +39,7 @@ def rates(material: Material, key: str, caption: str, spans: Mapping[str, Result
 
 
 def run(material: Material, metric: str, about: str) -> list[Block]:
-    """A monthly chart with what it says; a sentence where there is nothing to draw."""
+    """A monthly chart with what it says; a sentence where there is nothing to draw or it stands on the first page."""
     reading = material.reading(metric)
     if reading is None:
         return []
@@ -48,7 +48,10 @@ def run(material: Material, metric: str, about: str) -> list[Block]:
     if figure is None:
         why = without_limits(reading)
         return [title, Paragraph(f"{why}. No chart is drawn.")]
-    return [title, Paragraph(chart_sentence(reading, material.months)), figure]
+    said = chart_sentence(reading, material.months)
+    if metric == charted_here(material):
+        return [title, Paragraph(f"{said} The chart is on the first page.")]
+    return [title, Paragraph(said), figure]
 
 
 def provisional(material: Material, early: bool = False) -> Sequence[Block]:

@@ -24,6 +24,7 @@ from therapyeval.display.variation import chart_sentence
 from therapyeval.errors import UnknownNameError
 from therapyeval.formatting import is_missing, listed
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Bundle
+from therapyeval.review.groups import no_shows_by_group
 from therapyeval.review.material import FILTER_WORDS, Material
 from therapyeval.review.parts import levels, provisional, rates, run, section
 from therapyeval.review.problems import problem_table
@@ -44,7 +45,9 @@ POOLED = "each episode's primary measure"
 RULES = ("of all eligible episodes, missing counted as not achieved", "only those with both scores")
 COUNTED = {"evaluations": "episodes of care begun", "discharges": "episodes of care ended, also by rule after silence",
            "attended visits": "appointments"}
-NOT_RECORDED, BY_MEASURE = "not recorded", "Both scores, by measure"
+BY_MEASURE = "Both scores, by measure"
+WORDS = ("Special-cause variation", "Process limits (XmR)", "Interval", "Slots due", "Paired, both scores", "Censored",
+         "Widened", "Final, provisional")
 BARS = ((AMBER_FROM, "60%"), (GREEN_FROM, "75%"))
 
 
@@ -77,7 +80,7 @@ def _cover(material: Material) -> Section:
              ("Measures one by one", material.rolling),
              *_asked(material), ("Targets", "; ".join(targets) or "none given"),
              ("Data", dataset.get("name")), ("Data cut", dataset.get("data_cut")),
-             ("State", "final" if material.is_final else "provisional"),
+             ("State", material.state_words),
              ("Fingerprint of the data", dataset.get("fingerprint") and
               f"{str(dataset['fingerprint'])[:16]} (start of the SHA-256 of what was read; all of it is in run.json)"),
              ("Checks", "; ".join(f"{gate.get('name')}: {gate.get('note') or gate.get('passed')}"
@@ -86,8 +89,7 @@ def _cover(material: Material) -> Section:
              ("Software", ", ".join(f"{name} {version}" for name, version in versions.items()))]
     rows = tuple(Row(term, (Cell(str(text)),)) for term, text in facts if text)
     table = Table("parameters", "Parameters, data and policy of this review.", "", ("Value",), rows, "What", words=(0,))
-    said = [*(material.record.get("notes") or ()), material.start_up]
-    notes = [Paragraph(str(text), "note") for text in said if text]
+    notes = [Paragraph(str(text), "note") for text in material.record.get("notes") or () if text]
     return section("cover", "What this review covers", [*provisional(material), table, *notes], "its parameters")
 
 
@@ -202,39 +204,8 @@ def _attendance(material: Material) -> Section:
             "arrival_rate": "attended of all appointments but rescheduled ones"}))
     for metric in ("no_show_rate", "arrival_rate"):
         blocks += run(material, metric, "Appointments by the month they were due.")
-    blocks += _no_shows_by_group(material)
+    blocks += no_shows_by_group(material)
     return section("attendance", "Attendance", blocks, "attendance")
-
-
-def _no_shows_by_group(material: Material) -> list[Block]:
-    """No-shows by site and discipline; slots without either are a sentence before it, they would stretch the scale."""
-    groups, apart = {}, []
-    for by, word in FILTER_WORDS.items():
-        result = material.result("attendance", f"no-shows by {by}")
-        rows = {group: chart_figures.first_row(result, group, statistic="ratio") for group in group_codes(result)}
-        loose = rows.pop(NOT_RECORDED, None)
-        if rows:
-            groups[f"No-shows by {word}"] = [(group, row, None) for group, row in rows.items()]
-        if loose is not None:
-            apart.append(Paragraph(_loose_words(loose, word)))
-    if not groups:
-        return []
-    counted = chart_figures.n_range([row for rows in groups.values() for _, row, _ in rows])
-    about = (f"No-shows of slots due with 95% intervals; appointments in {material.period}, {material.where}; "
-             f"{counted}. Not adjusted for different patients.")
-    figure = chart_figures.shares_figure(groups, "no-shows of slots due", about, limits=None,
-                                         what="No-show rate of slots due")
-    return [*apart, figure or Paragraph("No figure by group: every rate is withheld.")]
-
-
-def _loose_words(row: Record, word: str) -> str:
-    """What slots that belong to no site or discipline do to the rates of those that have one."""
-    known = not is_missing(row["estimate"]) and not is_missing(row["n"])
-    share = f"{cells.count(row)} slots due, {cells.share(row)} of them no-shows" if known else \
-        "their number and rate are withheld" if cells.is_withheld(row) else "their number is not available"
-    return (f"Appointments without a {word}, such as missed first evaluations that belong to no episode yet: {share}. "
-            f"They count in the rate of all, but in no {word} below, so the rate of all need not lie between those of "
-            f"the {word}s.")
 
 
 def _effectiveness(material: Material) -> Section:
@@ -313,6 +284,7 @@ def _efficiency(material: Material) -> Section:
         blocks = [change_table("effort", "Effort of an episode of care.", material.everywhere, spans, lines,
                                notes=("Neither more nor fewer visits are better by themselves.",)),
                   figure or Paragraph("No figure: every number is withheld.")]
+    blocks += run(material, "visits_per_episode", "Episodes by the month in which they ended.")
     gains = material.result("efficiency", "gain per visit by measure")
     if gains is not None:
         rows = tuple(_gain_row(material.labels, row) for row in records(gains))
@@ -349,7 +321,7 @@ def _discharge(material: Material) -> Section:
 
 
 def _definitions(material: Material) -> Section:
-    blocks = definition_blocks(material.record.get("definitions") or (), material.labels)
+    blocks = definition_blocks(material.record.get("definitions") or (), material.labels, WORDS)
     return section("definitions", "Definitions", blocks, "definitions")
 
 

@@ -11,10 +11,11 @@ from therapyeval.display.change_tables import Lookup, change_table, headline
 from therapyeval.display.chart_figures import run_figure
 from therapyeval.display.labels import Labels, parts
 from therapyeval.display.tables import Cell, Row, Table
-from therapyeval.display.variation import chart_words, findings
+from therapyeval.display.variation import chart_words, findings, flagged_months
 from therapyeval.formatting import NOTHING, WITHHELD, is_missing, listed, plural
 from therapyeval.metrics import get, names
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED
+from therapyeval.review.groups import against_all, apart
 from therapyeval.review.material import OUTCOMES_AFTER_DAYS, Material
 from therapyeval.review.quarterly import BEFORE, FINAL_AFTER_DAYS, NOW
 
@@ -42,24 +43,31 @@ def summary(material: Material) -> Section:
     blocks += [Heading("Findings"), Bullets(tuple(found))] if found else []
     decisions = _decisions(material)
     blocks += [Heading("Decisions requested"), Bullets(tuple(decisions)) if decisions else Paragraph(
-        "None follow from the monthly charts" + (" and the improvement log." if material.record.get("actions") else "; "
-        "no improvement log was given (parameter actions), so what was done since the last review is not known here."))]
+        "None follow: no indicator has a special cause for concern in these months" + (
+            ", and no action of the improvement log is overdue." if material.record.get("actions") else
+            ". No improvement log was given, so what was done since the last review is not known here (the report "
+            "command takes one as -p actions=FILE)."))]
     blocks.append(table)
     blocks += _chart(material)
     blocks += [log_table(material)] if material.record.get("actions") else []
-    notes = [UNCONTROLLED, material.start_up, bundles.withheld_line(material.bundle),
-             *map(str, material.record.get("notes") or ())]
+    notes = [UNCONTROLLED, _sentence(material.state_words), bundles.withheld_line(material.bundle)]
     blocks += [Paragraph(text, "note") for text in notes if text]
     return Section("summary", material.bundle.title, tuple(blocks), _state(material), top=True)
 
 
 def _chart(material: Material) -> list[Block]:
-    """The month-by-month line of the first headline that may lead: responders, else no-shows."""
-    metric, units = (("no_show_rate", "Appointments by their month.") if material.outcomes_are_early else
-                     ("mcid_rate", "Episodes by the month in which they ended."))
+    """The month-by-month line of the first headline that may lead."""
+    metric = charted_here(material)
+    units = f"Episodes by the month in which they ended. {material.thresholds}" if metric == "mcid_rate" else \
+        "Appointments by the month they were due."
     reading = material.reading(metric)
     figure = reading and run_figure(reading, material.months, f"{units} {reading.span}, {material.where}.")
     return [figure] if figure else []
+
+
+def charted_here(material: Material) -> str:
+    """The metric whose chart stands on the first page and nowhere else: responders, else no-shows."""
+    return "no_show_rate" if material.outcomes_are_early else "mcid_rate"
 
 
 def above(material: Material) -> list[str]:
@@ -129,8 +137,8 @@ def headline_table(material: Material) -> Table | None:
     notes = [f"{100 * first_of.conf_level:g}% interval and n below each number. A change between two columns is no "
              "finding by itself: the monthly chart says whether the process changed."]
     if readings:
-        notes.append(f"{plural(len(readings), 'chart')} with four rules each: an occasional signal is expected by "
-                     "chance.")
+        notes.append(f"{plural(len(readings), 'monthly chart')}, on this page and in the sections below, with four "
+                     "rules each: an occasional signal is expected by chance.")
     if material.outcomes_are_early:
         hidden = listed([material.labels.metric(metric) for metric in metrics if metric in OUTCOMES])
         notes.append(f"Not shown: {hidden}; {EARLY}.")
@@ -167,6 +175,10 @@ def _target(target: Mapping | None, metric: str) -> Cell:
     return Cell(target_text(float(target["value"]), metric, Labels()), note=f"target: {target['origin']}")
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def _state(material: Material) -> str:
     state = "final" if material.is_final else "provisional"
     return f"{state}; {material.where}" if material.about else ""
@@ -188,12 +200,22 @@ def _findings(material: Material) -> list[str]:
     readings = {metric: reading for metric, reading in material.readings().items()
                 if metric not in OUTCOMES or not material.outcomes_are_early}
     special, rest = findings(readings, material.months)
-    outcome = _responders(material)
-    ordered = [*special, *filter(None, [outcome]), *rest]
+    sites = against_all(material, "site_id") if apart(material, "site_id") else ""
+    ordered = [*special, *filter(None, [_volumes(material), _responders(material), sites]), *rest]
     if len(ordered) > MOST_FINDINGS:
         left = len(ordered) - MOST_FINDINGS + 1
         ordered = [*ordered[:MOST_FINDINGS - 1], f"{left} more findings are in the table and the sections below."]
     return ordered
+
+
+def _volumes(material: Material) -> str:
+    """Which volumes stand out in the months under review; empty where none does."""
+    readings = [material.volume_reading(kind) for kind in ("referrals received", "evaluations", "discharges",
+                                                           "attended visits")]
+    flagged = [flagged_months(reading, material.months) for reading in readings
+               if reading is not None and reading.within(material.months)]
+    return f"Volumes: special-cause variation of {'; '.join(flagged)}. Neither more nor fewer is better by itself; " \
+           "the charts are under Who was served." if flagged else ""
 
 
 def _responders(material: Material) -> str:
