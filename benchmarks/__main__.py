@@ -1,6 +1,6 @@
 """`python -m benchmarks`: run every benchmark and print its table (copy the figures to docs/performance.md)."""
 
-from benchmarks import intake, report, startup
+from benchmarks import intake, metrics, report, startup
 
-for benchmark in (startup, report, intake):
+for benchmark in (startup, report, intake, metrics):
     print("\n".join(benchmark.run()), end="\n\n")

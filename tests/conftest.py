@@ -107,6 +107,20 @@ def _referrals(text: str) -> pd.DataFrame:
     return rows
 
 
+@pytest.fixture
+def read_tables(tmp_path) -> Callable[..., object]:
+    """A dataset read from canonical tables: each a list of dicts, or text with aligned columns and `-` for missing."""
+    from therapyeval.data import read_dataset
+
+    def build(data_cut: str = "2026-09-30", mapping: str = "", **tables):
+        for name, rows in tables.items():
+            frame = text_table(rows) if isinstance(rows, str) else pd.DataFrame(rows)
+            frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        (tmp_path / "mapping.yml").write_text("version: 1\n" + mapping, encoding="utf-8")
+        return read_dataset(tmp_path, data_cut=data_cut)
+    return build
+
+
 def row(result, **wanted: object) -> pd.Series:
     """The one row of a Result with these column values."""
     frame = result.frame

@@ -74,7 +74,7 @@ def test_an_unknown_command_or_option_is_a_usage_error(run):
 
 
 @pytest.mark.parametrize(("metric", "words"), [
-    ("mcid_rat", "Did you mean mcid_rate?"),
+    ("mcid_rat", "Did you mean mcid_rate"),
     ("score_change:barthel", "Did you mean"),
     ("discharge_rate", "no dates"),
 ])

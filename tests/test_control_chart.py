@@ -23,7 +23,7 @@ from therapyeval.benchmark.control_chart import (
     xmr,
 )
 from therapyeval.disclosure import release
-from therapyeval.errors import ParameterError, UnknownNameError
+from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
 from therapyeval.result import Result, Source, make_frame
 
 REFERENCE = Path(__file__).parent / "reference" / "spc"
@@ -381,6 +381,13 @@ def test_responder_rates_count_missing_as_not_achieved(cohort_from):
     assert set(chart.points.frame["estimand"]) == {"missing_not_achieved"}
     assert chart.points.frame["estimate"].tolist() == [0.5] * 14
     assert row(chart.limits, statistic="lower_limit")["note"].startswith("no limits")
+
+
+@pytest.mark.parametrize("metric", ["census", "wait_list", "dropout_by_visit", "cost_per_responder,cost_per_visit=9",
+                                    "disposition_mix", "jt_class:lefs", "payer_mix", "active_census"])
+def test_what_has_no_one_number_per_period_is_refused(cohort_from, metric):
+    with pytest.raises(NotEvaluableError, match="no control chart"):
+        control_chart(cohort_from(episodes=episodes_by_month(["2025-01"], n_attended=[9]), has_calendar=True), metric)
 
 
 def test_a_cohort_without_any_unit_is_insufficient(cohort_from):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import stat
@@ -9,7 +10,7 @@ import stat
 import pandas as pd
 import pytest
 
-from therapyeval.data import cache, dataset, read_dataset
+from therapyeval.data import cache, dataset, engine, read_dataset
 
 
 @pytest.fixture
@@ -35,8 +36,9 @@ def counted(data):
 
 
 def assert_same(one, other):
-    for name in ("episodes", "scores", "referrals", "enrollment"):
-        pd.testing.assert_frame_equal(getattr(one.facts, name), getattr(other.facts, name))
+    for name in cache.FRAMES:
+        found, wanted = getattr(one.facts, name), getattr(other.facts, name)
+        assert found is wanted is None or pd.testing.assert_frame_equal(found, wanted) is None
     for name in ("tables", "problems", "quarantine"):
         pd.testing.assert_frame_equal(getattr(one.quality, name), getattr(other.quality, name))
     pd.testing.assert_frame_equal(counted(one), counted(other))
@@ -45,7 +47,7 @@ def assert_same(one, other):
 
 
 def stored(folder):
-    return sorted(path for path in (folder / cache.NAME).iterdir())
+    return sorted(path for path in (folder / cache.NAME).glob("[!.]*"))
 
 
 def test_unchanged_data_are_read_only_once(folder, not_made):
@@ -107,6 +109,30 @@ def test_only_the_owner_may_read_what_is_stored(folder):
     rights = {stat.S_IMODE(path.stat().st_mode) for path in (folder / cache.NAME).rglob("*") if path.is_file()}
     assert rights == {0o600}
     assert {stat.S_IMODE(path.stat().st_mode) for path in [folder / cache.NAME, *stored(folder)]} == {0o700}
+
+
+def test_data_read_within_a_limit_of_memory_give_the_same_facts(folder, sample, monkeypatch):
+    monkeypatch.setattr(dataset, "HUGE", 1)
+    assert_same(read_dataset(folder), dataset_without_cache(sample("harbor_rehab")))
+
+
+def test_rows_that_do_not_fit_into_memory_go_to_a_private_folder_and_are_removed(tmp_path):
+    folder = cache.workspace(tmp_path)
+    connection = engine.connect(folder)
+    connection.con.execute("SET memory_limit = '60MB'; CREATE TABLE rows AS SELECT range AS i FROM range(20_000_000)")
+    assert list(folder.iterdir())
+    assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
+    del connection
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_nothing_of_the_work_stays_beside_the_facts(folder):
+    data = read_dataset(folder)
+    counted(data)
+    del data
+    gc.collect()
+    assert not list((folder / cache.NAME).glob(".*"))
 
 
 def test_small_data_are_not_stored(sample, tmp_path):

@@ -304,10 +304,10 @@ def test_tables_that_no_fact_uses_yet_and_files_of_other_names_are_pointed_out(r
         episodes="""
             episode_id  start_date
             a           2026-01-05""",
-        goals="""
-            goal_id  episode_id
-            g1       a""")
-    assert counts(dataset, "goals") == {"rows_in": 1, "in_facts": 0, "quarantined": 0, "merged": 0, "left_out": 1}
+        fidelity="""
+            visit_id  component
+            v1        a""")
+    assert counts(dataset, "fidelity") == {"rows_in": 1, "in_facts": 0, "quarantined": 0, "merged": 0, "left_out": 1}
     problem = dataset.quality.problems.set_index("file").loc["visit.csv"]
     assert problem["rule"].startswith("not a table of the data model, not read. Did you mean visits")
 
@@ -414,6 +414,29 @@ def test_an_open_episode_has_no_final_score(read):
             e           2026-05-10  30
             e           2026-06-20  50""").facts.scores
     assert pd.isna(scores.loc[0, "final"]) and scores.loc[0, "why_unpaired"] == "no_final"
+
+
+@pytest.mark.parametrize(("rows", "interim"), [
+    ("e 2026-05-10 30 a\ne 2026-05-20 35 a\ne 2026-05-25 38 a", 38),        # the last one, no window
+    ("e 2026-05-10 30 a\ne 2026-05-16 35 a", None),                         # 6 days after the baseline: too close
+    ("e 2026-05-10 30 a\ne 2026-05-20 35 a\ne 2026-05-25 38 b", 35),        # another version is not it
+    ("e 2026-05-20 35 a\ne 2026-05-25 38 a", None),                         # no baseline
+    ("e 2026-05-10 30 a\ne 2026-05-20 35 a\ne 2026-05-25 99 a", 35)])       # out of range
+def test_the_interim_score_is_the_last_valid_one_after_the_baseline(read, rows, interim):
+    scores = read(episodes="episode_id start_date\ne 2026-05-10", visits="episode_id scheduled_start\ne 2026-05-10",
+                  assessments="episode_id date score measure_version\n" + rows).facts.scores
+    found = scores.loc[0, "interim"]
+    assert pd.isna(found) if interim is None else found == interim
+
+
+def test_declared_interim_scores_are_those_called_so(read):
+    scores = read(episodes="episode_id start_date\ne 2026-05-10", mapping="timepoint_rule: declared\n", assessments="""
+        episode_id  date        score  timepoint
+        e           2026-05-10  30     initial
+        e           2026-05-11  33     interim
+        e           2026-05-12  34     interim
+        e           2026-06-20  50     discharge""").facts.scores
+    assert scores.loc[0, ["baseline", "interim", "final"]].tolist() == [30, 34, 50]
 
 
 def test_declared_timepoints_pair_whatever_the_dates(read):

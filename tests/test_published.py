@@ -138,6 +138,56 @@ def test_missed_appointments_by_text_message_and_lead_time(real_data):
     assert texted["8-30 days"] < not_texted["8-30 days"]   # and there they help: the bare comparison is confounded
 
 
+def test_appointments_of_all_neighbourhoods(real_data):
+    folder = real_data("appointments_noshow")
+    cohort = te.read_dataset(folder, mapping=SAMPLES / "appointments_noshow" / "mapping.yml").cohort()
+    assert len(te.summarize(cohort, "no_show_share", by="site_id").frame) == int(published(folder)["neighbourhoods"])
+
+
+@pytest.fixture
+def brain_injury(real_data):
+    folder = real_data("pedalfast_tbi")
+    dataset = te.read_dataset(folder, mapping=SAMPLES / "pedalfast_tbi" / "mapping.yml")
+    return dataset.cohort(), published(folder)
+
+
+def n_severe(cohort):
+    """Children with a coma score of 8 or less: of the emergency department, else of intensive care."""
+    first = te.describe(cohort.where(gcs_ed="..8"), variables=["gcs_ed"]).frame["n"].iloc[0]
+    return first + te.describe(cohort.where(gcs_icu="..8"), variables=["gcs_ed"]).frame["n_missing"].iloc[0]
+
+
+def test_brain_injury_counts_and_deaths(brain_injury):
+    cohort, printed = brain_injury
+    died = row(te.describe(cohort, variables=["destination"]), level="Mortality")
+    assert (died["denominator"], died["numerator"]) == (int(printed["n"]), int(printed["died.n"]))
+    assert prints_as(100 * died["estimate"], printed["died.pct"])
+    severe, died_severe = n_severe(cohort), n_severe(cohort.where(destination="Mortality"))
+    assert (severe, died_severe) == (int(printed["severe.n"]), int(printed["died.severe.n"]))
+    assert prints_as(100 * severe / died["denominator"], printed["severe.pct"])
+    assert prints_as(100 * died_severe / severe, printed["died.severe.pct"])
+
+
+def test_brain_injury_function_at_discharge_by_mechanism(brain_injury):
+    cohort, printed = brain_injury
+    result = te.summarize(cohort, "final_score:fss_pediatric", by="mechanism")
+    for mechanism in ("Fall", "Traffic", "Known or suspected abuse", "Other"):
+        for statistic in ("mean", "sd"):
+            found = row(result, mechanism=mechanism, statistic=statistic)["estimate"]
+            assert prints_as(found, printed[f"fss.{statistic}.{mechanism}"])
+
+
+def test_back_pain_numbers_randomised_and_seen_again(real_data):
+    folder = real_data("back_pain_prt")
+    printed = published(folder)
+    cohort = te.read_dataset(folder, mapping=SAMPLES / "back_pain_prt" / "mapping.yml").cohort()
+    result = te.summarize(cohort, "final_score:pain_avg", by="arm")
+    for arm in TRIALS["back_pain_prt"]:
+        found = row(result, arm=arm, statistic="mean")
+        assert found["n"] + found["n_missing"] == int(printed[f"n.{arm}"])
+        assert found["n"] == int(printed[f"n.post.{arm}"])
+
+
 def test_kutner_days_of_therapy_by_fitness():
     folder = SAMPLES / "kutner_rehab"
     cohort = te.read_dataset(folder).cohort()

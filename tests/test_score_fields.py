@@ -207,7 +207,7 @@ def test_an_unknown_measure_is_quarantined_not_asked(read):
     ("{pgic: {column: a, better: up}}", "`better` must be high or low"),
     ("{lefs: {column: a, codes: gg}}", "`codes: gg` is for one item, scored 1 to 6; lefs goes to 80."),
     ("{lefs: {column: a, codes: fim}}", "`codes` can only be gg"),
-    ("{grip_strength: {columns: [a, b], combine: max}}", "`combine` can only be mean"),
+    ("{grip_strength: {columns: [a, b], combine: max}}", "`combine` can be mean (of the trials) or sum"),
     ("{grip_strength: {columns: [a, b]}}", "write one of `column: …`"),
     ("{gait_speed: {time: a}}", "write one of `column: …`"),
     ("{tug: {distance: '3', time: a}}", "`distance` and `time` give a speed, and tug is in seconds."),

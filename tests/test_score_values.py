@@ -215,6 +215,14 @@ def test_missing_trials_are_flagged():
     assert frame["reason"].fillna("").tolist() == ["", "unable", ""] and not frame["unread"].any()
 
 
+def test_a_sum_of_items_needs_all_of_them():
+    frame = read("fss_pediatric", joined("1", "2", "3", "1", "1", "1"), joined("1", "", "3", "1", "1", "1"),
+                 joined("", "", "", "", "", "unable"), form=score_values.SUM).frame
+    assert frame["number"].tolist()[0] == 9 and frame["number"].isna().tolist() == [False, True, True]
+    assert frame["flag"].fillna("").tolist() == ["", score_values.INCOMPLETE, ""]
+    assert frame["reason"].fillna("").tolist() == ["", "", "unable"] and not frame["unread"].any()
+
+
 # GG items
 def test_only_1_to_6_are_scores_of_a_gg_item():
     frame = read("gg_item", "06", "1", "3.0", "07", "09", "10", "88", "-", "^", "0", "5.5", "12", codes="gg").frame

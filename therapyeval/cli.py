@@ -69,6 +69,12 @@ def run_map(args: argparse.Namespace) -> str | tuple[str, int]:
             f"Next: therapyeval map RAW --check --mapping {path}")
 
 
+def run_import(args: argparse.Namespace) -> str:
+    """Write raw data as a folder of canonical tables, with codes in place of ids and the rest in quarantine."""
+    from therapyeval.data.importing import import_dataset
+    return import_dataset(args.data, args.out, args.mapping).to_text()
+
+
 def _coverage(args: argparse.Namespace) -> tuple[str, int]:
     from therapyeval.data.coverage import check_coverage
     if args.output:
@@ -81,18 +87,19 @@ def run_measures(args: argparse.Namespace) -> str:
     """List the registered measures, or print one with its thresholds and their sources."""
     if args.code:
         return te.measures.get(args.code).to_text()
-    return "\n".join(f"{code:<22} {te.measures.get(code).name}" for code in te.measures.names())
+    width = max(map(len, te.measures.names()))
+    return "\n".join(f"{code:<{width}}  {te.measures.get(code).name}" for code in te.measures.names())
 
 
 def run_metrics(args: argparse.Namespace) -> str:
     """List the metrics, or print the definition of one."""
     if not args.name:
-        return "\n".join(f"{name:<20} {te.metrics.get(name).label}" for name in te.metrics.names())
-    entry = te.metrics.parse(args.name).metric if ":" in args.name else te.metrics.get(args.name)
-    arguments = [*entry.required, *(f"{name} ({value})" for name, value in entry.arguments.items())]
-    return "\n".join([f"{entry.name}: {entry.label}", entry.definition, "",
-                      f"kind {entry.kind}; unit {entry.unit}; better: {entry.better}; counts {entry.population}, "
-                      f"{entry.cohort_rule}", f"arguments: {', '.join(arguments) or 'none'}"])
+        width = max(map(len, te.metrics.names()))
+        return "\n".join(f"{name:<{width}}  {te.metrics.get(name).label}" for name in te.metrics.names())
+    if ":" not in args.name:
+        return te.metrics.get(args.name).to_text()
+    call = te.metrics.parse(args.name)
+    return call.metric.to_text() + (f"\n\n{te.measures.get(call.measure).to_text()}" if call.measure else "")
 
 
 def run_templates(args: argparse.Namespace) -> str:
@@ -235,6 +242,11 @@ def _parser() -> argparse.ArgumentParser:
     draft.add_argument("--check", action="store_true", help="say what is filled, not used, and not known")
     draft.add_argument("--mapping", type=_mapping, metavar="M", help=MAPPING_HELP)
     draft.add_argument("--ready", action="store_true", help="list the mappings that come with therapyeval")
+
+    bring = _command(commands, "import", run_import)
+    bring.add_argument("data", metavar="RAW", help="folder with raw files, one file, or a database")
+    bring.add_argument("--out", required=True, metavar="DIR", help="new folder, or one that import wrote before")
+    bring.add_argument("--mapping", type=_mapping, metavar="M", help=MAPPING_HELP)
 
     _command(commands, "measures", run_measures).add_argument("code", nargs="?", help="a measure, such as lefs")
     _command(commands, "metrics", run_metrics).add_argument("name", nargs="?", help="a metric, such as mcid_rate")

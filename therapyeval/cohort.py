@@ -13,11 +13,15 @@ import yaml
 from therapyeval.errors import ParameterError, UnknownNameError
 from therapyeval.result import Source
 
-POPULATIONS = ("episodes", "referrals", "appointments")
+# Facts that few data have, beside episodes, referrals and appointments: those that filters narrow, then those that
+# belong to a row of them.
+NARROWED = ("stays", "authorizations", "responses", "events", "staff", "staff_weeks", "availability")
+FURTHER = (*NARROWED, "goals", "stay_scores", "authorization_visits")
 EPISODE_FACTS = frozenset((
     "episode", "patient", "start_date", "end_date", "discharge_date", "first_visit_date", "last_visit_date", "days",
     "closed_admin", "reason", "disposition", "goals_met_pct", "planned_visits", "n_attended", "n_no_show",
-    "n_late_cancel", "n_early_cancel", "n_clinic_cancel", "n_rescheduled", "n_booked", "minutes", "units", "n_merged"))
+    "n_late_cancel", "n_early_cancel", "n_clinic_cancel", "n_rescheduled", "n_booked", "minutes", "units", "n_merged",
+    "cert_end", "cert_signed_date", "planned_source"))
 
 
 @dataclass(frozen=True, repr=False)  # a notebook saves what it shows, and rows of patients are not for that
@@ -33,6 +37,11 @@ class Facts:
     measures : code -> Measure, local ones included
     enrollment : one row per person of a pilot's list, also those never allocated: patient, episode, arm,
         eligible, ineligible_reason, consented, allocated, withdrawn, withdrawn_reason; None without a pilot
+    stays : inpatient stays; `stay_scores` their pairs of scores
+    authorizations : one row each; `authorization_visits` the day of each visit that one of them paid for
+    responses : one row per invitation to answer about the care, also those without an answer
+    events : falls, complaints and the like; goals : goals of episodes with their levels
+    staff : one row per clinician; `staff_weeks` hours and minutes, `availability` days of their calendars
     timepoint_rule : "window" or "declared"
     has_calendar : False for trials with occasions only; what needs dates then raises
     data_cut : nothing after this day is used
@@ -46,6 +55,16 @@ class Facts:
     measures: Mapping[str, object]
     enrollment: pd.DataFrame | None = None
     appointments: object | None = None
+    stays: pd.DataFrame | None = None
+    stay_scores: pd.DataFrame | None = None
+    authorizations: pd.DataFrame | None = None
+    authorization_visits: pd.DataFrame | None = None
+    responses: pd.DataFrame | None = None
+    events: pd.DataFrame | None = None
+    goals: pd.DataFrame | None = None
+    staff: pd.DataFrame | None = None
+    staff_weeks: pd.DataFrame | None = None
+    availability: pd.DataFrame | None = None
     timepoint_rule: str = "window"
     has_calendar: bool = True
     data_cut: pd.Timestamp | None = None
@@ -139,8 +158,10 @@ class Cohort:
         conditions = (*self.conditions, condition)
         if facts.appointments is not None:
             steps.append({"population": "appointments", **facts.appointments.flow(self.conditions, condition)})
+        further = {name: _select(getattr(facts, name), condition, name.replace("_", " "), steps)
+                   for name in NARROWED if getattr(facts, name) is not None}
         flow = pd.DataFrame(steps).assign(filter=f"{condition.column} = {condition.to_data()}")[FLOW]
-        narrowed = replace(facts, episodes=episodes, referrals=referrals, scores=scores)
+        narrowed = replace(facts, episodes=episodes, referrals=referrals, scores=scores, **further)
         source = replace(self.source, filters={**self.filters, condition.column: condition.to_data()})
         return replace(self, facts=narrowed, source=source, conditions=conditions,
                        flow=pd.concat([self.flow, flow], ignore_index=True) if len(self.flow) else flow)
@@ -192,13 +213,18 @@ def attribute_values(facts: Facts, column: str) -> pd.Series:
     UnknownNameError
         Where no population has it.
     """
-    for frame in (facts.episodes, facts.referrals):
+    frames = [facts.episodes, facts.referrals, *(getattr(facts, name) for name in NARROWED)]
+    frames = [frame for frame in frames if frame is not None]
+    for frame in frames[:2]:
         if column in frame:
             return frame[column]
     if facts.appointments is not None and column in facts.appointments.attributes:
         return facts.appointments.values(column)
+    for frame in frames[2:]:
+        if column in frame:
+            return frame[column]
     extra = facts.appointments.attributes if facts.appointments is not None else ()
-    raise UnknownNameError("attribute", column, {*facts.episodes.columns, *facts.referrals.columns, *extra})
+    raise UnknownNameError("attribute", column, {name for frame in frames for name in frame} | {*extra})
 
 
 def _texts(value: object) -> list[str]:

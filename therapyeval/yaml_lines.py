@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import chain
 
 import yaml
 
 from therapyeval.errors import DataError, did_you_mean
 
+MOST = 1_000_000  # values that a file may stand for: a few lines of aliases can fill a memory
 _TAB = re.compile(r"^ *\t", re.MULTILINE)
 
 
@@ -66,7 +69,7 @@ def read(text: str, file: str) -> Block:
     Raises
     ------
     DataError
-        Where it has tabs, is not YAML, repeats a key, or is not a block of `name: value` lines.
+        Where it has tabs, is not YAML, repeats a key or itself without end, or is not a block of `name: value` lines.
     """
     tab = _TAB.search(text)
     if tab:
@@ -74,15 +77,31 @@ def read(text: str, file: str) -> Block:
                         "YAML allows only spaces; replace the tab by spaces.")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        n_values = 0 if node is None else _weight(node, {})
+    except RecursionError:
+        raise DataError(f"{file}: not valid YAML (too many brackets or indents inside one another).") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = str(getattr(error, "problem", None) or "cannot be read")
         raise DataError(f"{file}{where}: not valid YAML ({problem}).") from None
+    if n_values > MOST:
+        raise DataError(f"{file}: its words that begin with * repeat other places of the file too often, or the place "
+                        "that they stand in. Write out what they stand for.")
     if not isinstance(node, yaml.MappingNode):
         raise DataError(f"{file} is {'empty' if node is None else 'not a mapping'}: it needs `name: value` lines, "
                         "first of all `version: 1`.")
     return _value(node, file)
+
+
+def _weight(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node stands for, aliases (`*name`) written out; infinite where one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = [] if isinstance(node, yaml.ScalarNode) else node.value
+        inner = chain.from_iterable(inner) if isinstance(node, yaml.MappingNode) else inner
+        known[id(node)] = 1 + sum(_weight(part, known) for part in inner)
+    return known[id(node)]
 
 
 def _value(node: yaml.Node, file: str) -> Block | list | str:

@@ -17,12 +17,16 @@ from therapyeval.period import Period
 from therapyeval.result import COMPLETE_CASE, PEOPLE
 
 Rows = tuple[pd.DataFrame, pd.DataFrame]
+NOTHING_FOR = {"units": "no billed units", "note_on_time": "no times of notes",
+               "by_assistant": "no license types of the staff of their visits"}
 
 
 def count_appointments(call: Call, cohort: Cohort, by: list[str], period: Period | None, every: str | None,
                        conf_level: float) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Rows of a Result, the people behind them, and what is left out, as `to_rows` and `exclusions` give them."""
     check_calendar(call, cohort.facts, period, every)
+    if call.metric.amount and not cohort.facts.appointments.has(call.metric.amount):
+        raise NotEvaluableError(f"{call.text}: these data have {NOTHING_FOR[call.metric.amount]}.")
     ask = _Question(cohort, call, by, period, every)
     counted, left_out = ask.counts()
     if call.metric.attribute:
@@ -63,7 +67,8 @@ class _Question:
         by = self.by if by is None else list(by)
         counted, left_out = self.cohort.facts.appointments.counts(
             (*self.cohort.conditions, *conditions), numerator=numerator, denominator=denominator, by=by,
-            period=self.period, every=self.every)
+            period=self.period, every=self.every, amount=self.call.metric.amount,
+            reason=self.call.metric.reason, known=self.call.metric.known)
         counted[by], left_out[by] = not_recorded(counted[by]), not_recorded(left_out[by])
         return counted, left_out
 

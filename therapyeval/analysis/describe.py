@@ -52,10 +52,10 @@ def describe(cohort: Cohort, *, by: str | None = None, variables: Sequence[str] 
         raise UnknownNameError("attribute", by, facts.attributes)
     group, keys = group_codes(frame, [by] if by else [])
     pairs = reference_pairs(keys[by].tolist(), by, reference) if by and len(keys) > 1 else []
-    found = []
+    found, units = [], _units(frame["patient"], group, keys)
     for name in variables if variables is not None else _default_variables(cohort, frame, by):
         column, unit = _column(cohort, name)
-        found += _describe_column(name, unit, column.iloc[rows], frame["patient"], group, keys, pairs, conf_level)
+        found += _describe_column(name, unit, column.iloc[rows], units, pairs, conf_level)
     table = pd.concat([rows for rows, _ in found], ignore_index=True) if found else pd.DataFrame()
     people = pd.concat([behind for _, behind in found], ignore_index=True) if found else None
     source = replace(cohort.source, population="episodes", period=period.label if period else None)
@@ -90,44 +90,45 @@ def _is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _describe_column(name: str, unit: str, column: pd.Series, patient: pd.Series, group: np.ndarray,
-                     keys: pd.DataFrame, pairs: list, conf_level: float) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+def _describe_column(name: str, unit: str, column: pd.Series, units: Units, pairs: list,
+                     conf_level: float) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     if _is_number(column):
-        units = _as_units(column.to_numpy(np.float64), patient, group, keys)
+        units = replace(units, value=column.to_numpy(np.float64, na_value=np.nan))
         parts = estimate("mean", units, beside=SPREAD, conf_level=conf_level)
         found = [to_rows(parts, units, metric=name, unit=unit)]
         mean, sd = parts[0].estimate, parts[1].estimate
         smd = [float(stats.smd_numeric(mean[[a]], sd[[a]], mean[[b]], sd[[b]])[0]) for a, b in pairs]
     else:
-        found, shares = _describe_levels(name, column, patient, group, keys, conf_level)
+        found, shares = _describe_levels(name, column, units, conf_level)
         smd = [stats.smd_categorical(shares[a], shares[b]) if not np.isnan(shares[[a, b]]).any() else np.nan
                for a, b in pairs]
-    return found + ([_smd_rows(name, smd, column, patient, group, keys, pairs)] if pairs else [])
+    return found + ([_smd_rows(name, smd, column, units, pairs)] if pairs else [])
 
 
-def _describe_levels(name: str, column: pd.Series, patient: pd.Series, group: np.ndarray, keys: pd.DataFrame,
+def _describe_levels(name: str, column: pd.Series, units: Units,
                      conf_level: float) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], np.ndarray]:
     """Rows per level, and the shares: one row per group, one column per level."""
     known = column.notna().to_numpy()
     levels = sorted(column[known].unique(), key=str)
-    found, shares = [], np.full((len(keys), len(levels)), np.nan)
+    found, shares = [], np.full((units.n_groups, len(levels)), np.nan)
     for position, level in enumerate(levels):
         value = np.where(known, (column == level).to_numpy(dtype=float, na_value=0.0), np.nan)
-        units = _as_units(value, patient, group, keys)
+        units = replace(units, value=value)
         parts: list[Part] = estimate("proportion", units, conf_level=conf_level)
         shares[:, position] = parts[0].estimate
         found.append(to_rows(parts, units, metric=name, unit="proportion", level=str(level)))
     return found, shares
 
 
-def _as_units(value: np.ndarray, patient: pd.Series, group: np.ndarray, keys: pd.DataFrame) -> Units:
-    everybody = np.full(len(value), "", dtype=object)
-    return Units(value, None, None, everybody, group, patient.to_numpy(np.int64), np.arange(len(value)), keys)
+def _units(patient: pd.Series, group: np.ndarray, keys: pd.DataFrame) -> Units:
+    """Everybody, without a value yet; all variables share who is in which group."""
+    everybody, nothing = np.full(len(patient), "", dtype=object), np.full(len(patient), np.nan)
+    return Units(nothing, None, None, everybody, group, patient.to_numpy(np.int64), np.arange(len(patient)), keys)
 
 
-def _smd_rows(name: str, smd: list[float], column: pd.Series, patient: pd.Series, group: np.ndarray,
-              keys: pd.DataFrame, pairs: list) -> tuple[pd.DataFrame, pd.DataFrame]:
-    names, known, people = keys.iloc[:, 0].tolist(), column.notna().to_numpy(), patient.to_numpy()
+def _smd_rows(name: str, smd: list[float], column: pd.Series, units: Units,
+              pairs: list) -> tuple[pd.DataFrame, pd.DataFrame]:
+    names, known, people, group = units.keys.iloc[:, 0].tolist(), column.notna().to_numpy(), units.patient, units.group
     rows, behind = [], []
     for value, (first, second) in zip(smd, pairs, strict=True):
         both = np.isin(group, (first, second))

@@ -20,7 +20,7 @@ NOTHING = "no unit has a value"
 class Part:
     """One statistic for every group: arrays with one entry per group, and one per unit in `used` and `successes`.
 
-    `unit` is set where it is not that of the metric.
+    `unit` is set where it is not that of the metric, `people` where others than the units used are behind it.
     """
 
     statistic: str
@@ -35,11 +35,12 @@ class Part:
     successes: np.ndarray | None = None
     level: str = ""
     unit: str = ""
+    people: np.ndarray | None = None
 
 
 def estimate_mean(units: Units, conf_level: float) -> list[Part]:
     used = units.used
-    interval = stats.mean(units.value[used], units.group[used], units.patient[used], units.n_groups,
+    interval = stats.mean(units.value[used], units.group[used], units.pairs[0][used], units.n_groups,
                           conf_level=conf_level)
     return [_part("mean", interval, used)]
 
@@ -66,7 +67,7 @@ def estimate_proportion(units: Units, conf_level: float, rule: str = COMPLETE_CA
 
 def estimate_ratio(units: Units, conf_level: float) -> list[Part]:
     used = units.used
-    sums = stats.pair_sums(units.value[used], units.weight[used], units.group[used], units.patient[used],
+    sums = stats.pair_sums(units.value[used], units.weight[used], units.group[used], units.pairs[0][used],
                            units.n_groups)
     return [_part("ratio", stats.ratio(sums, conf_level=conf_level), used,
                   {"numerator": sums.a, "denominator": sums.b})]
@@ -125,11 +126,38 @@ def estimate_competing(units: Units, conf_level: float) -> list[Part]:
     return [replace(part, successes=seen)]
 
 
+def estimate_events(units: Units, conf_level: float) -> list[Part]:
+    """Units with value 1 for each that was expected (the sum of their weights)."""
+    used = units.used
+    seen = used & (units.value == 1)
+    expected = np.bincount(units.group[used], weights=units.weight[used], minlength=units.n_groups)
+    interval = stats.event_rate(_tally(seen, units), expected, per=1, conf_level=conf_level)
+    part = _part("ratio", interval, used, {"numerator": _tally(seen, units), "denominator": expected})
+    return [replace(part, successes=seen)]
+
+
+def estimate_per_fte(units: Units, conf_level: float) -> list[Part]:
+    """Units without a weight for each full-time equivalent of those with one; the latter are counted as n.
+
+    The people behind it are the patients. A state of one day: no level of confidence is asked.
+    """
+    clinicians = units.used & (units.weight > 0)
+    care = units.used & (units.weight == 0)
+    n = _tally(care, units)
+    fte = np.bincount(units.group[clinicians], weights=units.weight[clinicians], minlength=units.n_groups)
+    ratio = np.divide(n, fte, out=np.full(units.n_groups, np.nan), where=fte > 0)
+    note = np.where(fte > 0, "a count: no interval", "no evaluating clinician").astype(object)
+    nothing = np.full(units.n_groups, np.nan)
+    return [Part("ratio", COMPLETE_CASE, ratio, nothing, nothing, "count", note, clinicians,
+                 {"numerator": n, "denominator": fte}, people=care)]
+
+
 ESTIMATORS: dict[tuple[str, str], Callable[[Units, float], list[Part]]] = {
     ("mean", ""): estimate_mean, ("mean", "bootstrap"): estimate_standardized,
     ("proportion", ""): estimate_proportion,
     ("ratio", ""): estimate_ratio, ("ratio", "count"): estimate_count, ("ratio", "exact binomial"): estimate_growth,
-    ("ratio", "per responder"): estimate_per_responder,
+    ("ratio", "per responder"): estimate_per_responder, ("ratio", "exact Poisson"): estimate_events,
+    ("ratio", "per FTE"): estimate_per_fte,
     ("median", ""): estimate_median,
     ("time", ""): estimate_time, ("time", "competing"): estimate_competing}
 
@@ -140,20 +168,23 @@ def estimate(kind: str, units: Units, *, variant: str = "", beside: tuple[str, .
     parts = ESTIMATORS[kind, variant](units, conf_level)
     if two_rules:
         parts += estimate_proportion(units, conf_level, MISSING_NOT_ACHIEVED)
-    return parts + ([] if kind == "time" else [_beside(name, units) for name in beside])
+    return parts + ([] if kind == "time" else _beside(beside, units))
 
 
 def to_rows(parts: list[Part], units: Units, **fixed: object) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of a Result (one per group and part, group by group) and the people behind them."""
-    rows, people = [], []
+    rows, people, known = [], [], {}
     for order, part in enumerate(parts):
-        counted = _counts(part, units)
+        key = id(part.used), id(part.people)        # statistics of the same units share their counts
+        if key not in known:
+            known[key] = _behind(part, units)
         told = {"level": part.level} | fixed | ({"unit": part.unit} if part.unit else {})
         row = units.keys.assign(statistic=part.statistic, estimand=part.estimand, estimate=part.estimate,
                                 conf_low=part.low, conf_high=part.high, method=part.method,
-                                note=_notes(part, units), **part.amounts, **counted, **told)
+                                note=_notes(part, known[key].counts["n_missing"], units), **part.amounts,
+                                **known[key].counts, **told)
         rows.append(row.assign(_group=np.arange(len(row)), _order=order))
-        people.append(pd.DataFrame(_people(part, units), index=row.index))
+        people.append(pd.DataFrame(_people(part, known[key], units), index=row.index))
     joined = pd.concat(rows, ignore_index=True)
     place = joined.sort_values(["_group", "_order"], kind="stable").index
     behind = pd.concat(people, ignore_index=True).loc[place].reset_index(drop=True)
@@ -162,9 +193,14 @@ def to_rows(parts: list[Part], units: Units, **fixed: object) -> tuple[pd.DataFr
 
 def exclusions(units: Units, metric: str) -> pd.DataFrame:
     """What the metric's rule left out of each group, by reason."""
-    out = ~units.eligible
-    found = pd.DataFrame({"_group": units.group[out], "reason": units.reason[out], "patient": units.patient[out]})
-    counted = found.groupby(["_group", "reason"])["patient"].agg(n="size", n_people="nunique").reset_index()
+    out = np.flatnonzero(~units.eligible)
+    code, reasons = pd.factorize(pd.Series(units.reason[out], dtype=object), sort=True)
+    size = max(len(reasons), 1)
+    cell, n_cells = units.group[out] * size + code, units.n_groups * size
+    n, n_people = stats.counts(cell, n_cells), stats.n_distinct(units.pairs[0][out], cell, n_cells)
+    there = np.flatnonzero(n)
+    counted = pd.DataFrame({"_group": there // size, "reason": reasons.take(there % size) if len(there) else [],
+                            "n": n[there], "n_people": n_people[there]})
     keys = units.keys.iloc[counted["_group"]].reset_index(drop=True)
     return pd.concat([keys, counted[["reason", "n", "n_people"]].assign(metric=metric)], axis=1)[
         [*keys.columns, "metric", "reason", "n", "n_people"]]
@@ -185,41 +221,63 @@ def _part(statistic: str, interval: stats.Interval, used: np.ndarray, amounts: d
                 interval.note, used, amounts or {})
 
 
-def _beside(name: str, units: Units) -> Part:
-    used = units.used
+def _beside(names: tuple[str, ...], units: Units) -> list[Part]:
+    """Spread and quantiles, which share one sort."""
+    used, nothing = units.used, np.full(units.n_groups, np.nan)
     value, group = units.value[used], units.group[used]
-    found = (stats.sd(value, group, units.n_groups) if name == "sd"
-             else stats.quantile(value, group, units.n_groups, QUANTILES[name]))
-    nothing = np.full(units.n_groups, np.nan)
-    too_few = "needs two values" if name == "sd" else NOTHING
-    return Part(name, COMPLETE_CASE, found, nothing, nothing, "", np.where(np.isnan(found), too_few, ""), used)
+    ordered = stats.sort_within(value, group, units.n_groups) if set(names) & set(QUANTILES) else ()
+    parts = []
+    for name in names:
+        found = (stats.sd(value, group, units.n_groups) if name == "sd"
+                 else stats.quantile_of_sorted(*ordered, QUANTILES[name]))
+        too_few = "needs two values" if name == "sd" else NOTHING
+        parts.append(Part(name, COMPLETE_CASE, found, nothing, nothing, "", np.where(np.isnan(found), too_few, ""),
+                          used))
+    return parts
 
 
-def _notes(part: Part, units: Units) -> np.ndarray:
+def _notes(part: Part, n_missing: np.ndarray, units: Units) -> np.ndarray:
     """Why a number is missing, else what every reader must be told."""
     told = [units.note if text == "" else f"{text}; {units.note}" if units.note and not np.isnan(value) else text
             for text, value in zip(part.note, part.estimate, strict=True)]
     told = [units.lacking if text == NOTHING and units.lacking and missing else text
-            for text, missing in zip(told, _tally(units.eligible & ~part.used, units), strict=True)]
+            for text, missing in zip(told, n_missing, strict=True)]
     return np.array(told, dtype=object)
 
 
 def _tally(mask: np.ndarray, units: Units) -> np.ndarray:
-    return np.bincount(units.group[mask], minlength=units.n_groups)
+    where = np.flatnonzero(mask)        # few rows, or none, cost nothing
+    return np.bincount(units.group[where], minlength=units.n_groups)
 
 
 def _distinct(mask: np.ndarray, units: Units) -> np.ndarray:
-    return stats.n_distinct(units.patient[mask], units.group[mask], units.n_groups)
+    """Different patients in each group among the units of a mask."""
+    pair, group = units.pairs
+    seen = np.zeros(len(group), dtype=bool)
+    seen[pair[np.flatnonzero(mask)]] = True
+    return np.bincount(group[seen], minlength=units.n_groups)
 
 
-def _counts(part: Part, units: Units) -> dict[str, np.ndarray]:
-    return {"n": _tally(part.used, units), "n_missing": _tally(units.eligible & ~part.used, units),
-            "n_excluded": _tally(~units.eligible, units), "n_people": _distinct(part.used, units)}
+@dataclass(frozen=True)
+class _Behind:
+    """Units and people behind the statistics of one set of units, per group."""
+
+    counts: dict[str, np.ndarray]
+    n_missing: np.ndarray
+    n_excluded: np.ndarray
 
 
-def _people(part: Part, units: Units) -> dict[str, object]:
-    found = {"n_missing": _distinct(units.eligible & ~part.used, units),
-             "n_excluded": _distinct(~units.eligible, units), "numerator": pd.NA, "complement": pd.NA}
+def _behind(part: Part, units: Units) -> _Behind:
+    lost, excluded = units.eligible & ~part.used, ~units.eligible
+    counts = {"n": _tally(part.used, units),
+              "n_missing": _tally(lost if part.people is None else units.eligible & ~units.used, units),
+              "n_excluded": _tally(excluded, units),
+              "n_people": _distinct(part.used if part.people is None else part.people, units)}
+    return _Behind(counts, _distinct(lost, units), _distinct(excluded, units))
+
+
+def _people(part: Part, behind: _Behind, units: Units) -> dict[str, object]:
+    found = {"n_missing": behind.n_missing, "n_excluded": behind.n_excluded, "numerator": pd.NA, "complement": pd.NA}
     if part.successes is not None:
         found |= {"numerator": _distinct(part.successes, units),
                   "complement": _distinct(part.used & ~part.successes, units)}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from therapyeval.analysis.appointments import count_appointments
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
+from therapyeval.analysis.events import count_events
 from therapyeval.analysis.units import select_units
 from therapyeval.cohort import Cohort
 from therapyeval.metrics.registry import Call, parse
@@ -43,19 +44,23 @@ def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence
     check_names(by)
     period, every = parse_period(period), check_every(every)
     calls = [parse(text) for text in ([metric] if isinstance(metric, str) else metric)]
-    results = [_summarize(call, cohort, by, period, every, conf_level) for call in calls]
+    known: dict = {}
+    results = [_summarize(call, cohort, by, period, every, conf_level, known) for call in calls]
     title = "; ".join(dict.fromkeys(call.metric.label for call in calls))
     return results[0].concat(*results[1:], title=title) if len(results) > 1 else results[0]
 
 
 def _summarize(call: Call, cohort: Cohort, by: list[str], period: Period | None, every: str | None,
-               conf_level: float) -> Result:
+               conf_level: float, known: dict) -> Result:
     fixed = {"metric": call.text, "unit": call.unit(cohort.facts)}
-    if call.metric.statuses:
+    if call.metric.events:
+        frame, people, left_out = count_events(call, cohort, by, period, every, conf_level)
+        frame = frame.assign(**fixed)
+    elif call.metric.statuses:
         frame, people, left_out = count_appointments(call, cohort, by, period, every, conf_level)
         frame = frame.assign(**fixed)
     else:
-        units = select_units(call, cohort, by, period, every)
+        units = select_units(call, cohort, by, period, every, known)
         parts = estimate(call.metric.kind, units, variant=call.metric.variant, beside=call.metric.beside,
                          two_rules=call.metric.two_rules, conf_level=conf_level)
         frame, people = to_rows(parts, units, **fixed)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from therapyeval.analysis import summarize
 from therapyeval.cohort import Cohort
-from therapyeval.errors import ParameterError, UnknownNameError
+from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
 from therapyeval.metrics.registry import TOLERANCE, Call, parse
 from therapyeval.period import Period, parse_period, spans
 from therapyeval.result import (
@@ -34,6 +34,9 @@ RULES = ("outside_limit", "shift", "trend", "two_of_three")
 HEADLINE = {"mean": "mean", "proportion": "proportion", "ratio": "ratio", "median": "median", "time": "median"}
 INTERVALS = ("week", "month")
 GOOD_SIDE = {"higher": 1, "lower": -1, "neither": 0}
+# Variants of kinds without a chart, and why.
+UNCHARTED = {"count": "is a count without a spread of its own", "competing": "is a share by a number of visits",
+             "per responder": "is a pair of numbers"}
 MIN_POINTS = 12
 RUN = 7
 OUTLYING = 3.267
@@ -136,6 +139,7 @@ def control_chart(cohort: Cohort, metric: str, *, every: str = "month", period: 
     if every not in INTERVALS:
         raise ParameterError(f"every={every!r}: a control chart plots months or weeks; quarters and years give too "
                              "few points. Use every='month', or summarize() for a table.")
+    _check_metric(call)
     found = _headline(summarize(cohort, metric, period=period, every=every), call)
     return chart_points(_fill_gaps(found, every), better=call.better(cohort.facts), target=target, rules=rules,
                         screen_outliers=screen_outliers)
@@ -285,6 +289,14 @@ def _check_target(target: float | None, unit: str) -> None:
         raise ParameterError(f"target={str(target)[:40]!r} is not a number.")
     if unit == "proportion" and not 0 <= target <= 1:
         raise ParameterError(f"target={target:g}: this metric is a proportion, 0 to 1. Write 0.75 for 75%.")
+
+
+def _check_metric(call: Call) -> None:
+    """Refuse what has no one number per period of the kind that a chart plots."""
+    why = "has a row for each class" if call.metric.by_level else UNCHARTED.get(call.metric.variant)
+    if why:
+        raise NotEvaluableError(f"{call.text} {why}, so it has no control chart. Use "
+                                f"summarize(…, every='month') for a table.")
 
 
 def _headline(result: Result, call: Call) -> Result:

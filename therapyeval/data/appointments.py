@@ -5,8 +5,10 @@ Source: metric definitions, section 3 (statuses, denominators) and section 0 (ra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +21,8 @@ from therapyeval.period import Period
 AFTER_CUT = "after the data cut"
 LEAD_BANDS = ("0 days", "1-7 days", "8-30 days", "over 30 days")
 LABELS = {"week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
-FIXED = ("patient", "episode", "date", "status", "minutes", "is_visit", "is_evaluation")
+FIXED = ("patient", "episode", "date", "status", "minutes", "is_visit", "is_evaluation", "units", "note_on_time",
+         "by_assistant")
 PEOPLE = ("people_numerator", "people_complement", "people_missing", "people_excluded")
 COUNTS = ("a", "b", "aa", "ab", "bb", "n_clusters", "n", "n_missing", "n_excluded", "n_people", *PEOPLE)
 
@@ -37,7 +40,12 @@ class Appointments:
 
     attributes: tuple[str, ...]
     data_cut: pd.Timestamp
-    _table: object = field(repr=False)
+    _rows: Callable[[], object] = field(repr=False)
+
+    @cached_property
+    def _table(self):
+        """The rows, an Ibis table: opened when somebody asks, since that loads the engine."""
+        return self._rows()
 
     def values(self, name: str) -> pd.Series:
         """The distinct values of an attribute, sorted, without missing ones.
@@ -70,8 +78,8 @@ class Appointments:
         return {name: int(row[name]) for name in ("n_before", "n_kept", "n_other", "n_not_linked")}
 
     def counts(self, conditions: Sequence[Condition], *, numerator: Iterable[str], denominator: Iterable[str],
-               by: Sequence[str] = (), period: Period | None = None,
-               every: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+               by: Sequence[str] = (), period: Period | None = None, every: str | None = None, amount: str = "",
+               reason: str = "", known: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
         """Appointments with some statuses among those with others, by group, with sums over patients.
 
         Parameters
@@ -80,6 +88,8 @@ class Appointments:
         numerator, denominator : statuses
         by : attributes; a missing value is a group of its own (NaN)
         period : only its days count (None: all days)
+        amount, reason : a column whose sum is the numerator; appointments without it are left out for the reason
+        known : a column without which they are missing instead
         every : None, or week, month, quarter, year: one row per period, labelled 2026-W31, 2026-07, 2026Q3, 2026
 
         Returns
@@ -107,15 +117,49 @@ class Appointments:
         due = table.date <= self.data_cut.date()
         ours = due & table.status.isin(list(denominator))
         missing = due & (table.status == "booked") & ~ours
-        table = table.mutate(top=ours & table.status.isin(list(numerator)), bottom=ours, missing=missing,
-                             excluded=~ours & ~missing, reason=ibis.ifelse(due, table.status, AFTER_CUT), due=due)
+        why, top = ibis.ifelse(due, table.status, AFTER_CUT), ours & table.status.isin(list(numerator))
+        if amount:
+            lacks = ours & table[amount].isnull()
+            unknown = lacks & table[known].isnull() if known else ibis.literal(False)
+            why, ours, missing = ibis.ifelse(lacks, reason, why), ours & ~lacks, missing | unknown
+            top = ours.ifelse(table[amount], 0.0)
+        table = table.mutate(top=top, bottom=ours, missing=missing, excluded=~ours & ~missing, reason=why, due=due)
         rows = table.filter(table.due).mutate(period=_label(table.date, every)) if every else table
         groups = [*by, "period"] if every else by
         return _by_group(rows, groups), _exclusions(table, by)
 
+    def in_use(self, days: Sequence[date], window: int) -> pd.DataFrame:
+        """episode and span (place of the day) where a visit was attended in the window of days up to a day, or any
+        appointment lies in the window after it; after the data cut only bookings count."""
+        import ibis
+
+        found = [pd.DataFrame({"episode": [], "span": []}, dtype="int64")]
+        for number, day in enumerate(days):
+            away = self._table.date.delta(ibis.date(day), unit="day")
+            seen = self._table.is_visit & away.between(-window, 0)
+            ahead = away.between(1, window)
+            real = (self._table.date <= self.data_cut.date()) | (self._table.status == "booked")
+            rows = self._table.filter(self._table.episode.notnull() & real & (seen | ahead))
+            rows = rows.select("episode").distinct()
+            found.append(engine.fetch(rows).assign(span=number))
+        return pd.concat(found, ignore_index=True).astype("int64")
+
+    def has(self, column: str) -> bool:
+        """Whether the rows have a column of an amount."""
+        return column in self._table.columns
+
+    def kept(self) -> Appointments:
+        """The same, computed once and held in memory."""
+        rows = engine.keep(self._table.get_backend(), "kept_appointments", self._table)
+        return replace(self, _rows=lambda: rows)
+
     def write(self, path: Path) -> None:
         """Write the rows to a Parquet file; only the facts cache does."""
         engine.write(self._table, path)
+
+    def rows_told(self, tell: Callable[[object], str]) -> str:
+        """What `tell` says of the table of rows in the engine, such as a hash of them."""
+        return tell(self._table)
 
     def _filtered(self, conditions: Sequence[Condition]):
         import ibis
@@ -153,7 +197,7 @@ def _label(date, every: str):
 def _by_group(rows, groups: list[str]) -> pd.DataFrame:
     """Sums within each patient first, then over patients."""
     patient = rows.group_by([*groups, "patient"]).aggregate(
-        top=rows.top.sum(), bottom=rows.bottom.sum(), complement=(rows.bottom & ~rows.top).sum(),
+        top=rows.top.sum(), bottom=rows.bottom.sum(), complement=(rows.bottom & ~rows.top.cast("boolean")).sum(),
         missing=rows.missing.sum(), excluded=rows.excluded.sum())
     a, b = patient.top.cast("float64"), patient.bottom.cast("float64")
     sums = {"a": patient.top.sum(), "b": patient.bottom.sum(),
@@ -164,9 +208,9 @@ def _by_group(rows, groups: list[str]) -> pd.DataFrame:
             "people_missing": (patient.missing > 0).sum(), "people_excluded": (patient.excluded > 0).sum()}
     grouped = patient.group_by(groups).aggregate(**sums).order_by(groups) if groups else patient.aggregate(**sums)
     frame = engine.fetch(grouped)
-    whole = [name for name in COUNTS if name not in ("aa", "ab", "bb")]
+    whole = [name for name in COUNTS if name not in ("a", "aa", "ab", "bb")]
     frame[whole] = frame[whole].fillna(0).astype("int64")
-    frame[["aa", "ab", "bb"]] = frame[["aa", "ab", "bb"]].astype("float64").fillna(0.0)
+    frame[["a", "aa", "ab", "bb"]] = frame[["a", "aa", "ab", "bb"]].astype("float64").fillna(0.0)
     return frame[[*groups, *COUNTS]]
 
 
@@ -177,7 +221,7 @@ def _exclusions(table, by: list[str]) -> pd.DataFrame:
 
 
 def make_appointments(connection, visits, links, describe: list[str], data_cut: pd.Timestamp) -> Appointments:
-    """Store the appointments with the attributes of their episodes.
+    """The appointments with the attributes of their episodes, computed whenever somebody asks.
 
     Parameters
     ----------
@@ -200,4 +244,5 @@ def make_appointments(connection, visits, links, describe: list[str], data_cut: 
     table = table.mutate(episode=table["_merged"], **{name: ibis.coalesce(table[name], table[f"_{name}"])
                                                       for name in shared})
     table = table.drop("_merged", *(f"_{name}" for name in shared))
-    return Appointments((*names, *own), data_cut, engine.keep(connection, "appointments", table))
+    rows = engine.view(connection, "appointments", table)
+    return Appointments((*names, *own), data_cut, lambda: rows)

@@ -13,21 +13,24 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from therapyeval import __version__
-from therapyeval.cohort import Facts
+from therapyeval.cohort import FURTHER, Facts
 from therapyeval.data import engine, schema
 from therapyeval.data.appointments import Appointments
 from therapyeval.data.quality import QualityReport
+from therapyeval.errors import DataError
 
 NAME, MANIFEST, APPOINTMENTS = ".therapyeval", "manifest.json", "appointments.parquet"
+NEW = ".new-"  # how the name of a folder begins that is being written, or that somebody works in
 FROM_BYTES = 50_000_000  # smaller data are read anew as fast
 KEPT = 3  # sets of facts that stay; older ones are deleted
-FRAMES = ("episodes", "scores", "referrals", "enrollment")
+FRAMES = ("episodes", "scores", "referrals", "enrollment", *FURTHER)
 QUALITY = ("tables", "problems", "quarantine")
 DAMAGED = "the stored facts were damaged and were made again from the data"
 
@@ -99,23 +102,41 @@ def load(data: Path, wanted: State, measures: Mapping[str, object]) -> tuple[Sto
     return None, damaged
 
 
-def store(data: Path, made_from: State, stored: Stored) -> bool:
-    """Write facts where they can be written; whether that was possible."""
+def store(data: Path, made_from: State, stored: Stored) -> Stored:
+    """Write facts where they can be written; the same facts, with the appointments that were written."""
     for folder in _places(data):
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))  # for the owner only
+            new = _new(folder)
         except OSError:
             continue
         try:
             _write(new, made_from, stored)
             name = hashlib.sha256(repr(made_from.content).encode()).hexdigest()[:16]
-            os.rename(new, folder / f"{name}-{new.name.removeprefix('.new-')}")
+            _flushed(new)  # or a loss of power could leave the new name with files that are not there
+            entry = new.rename(folder / f"{name}-{new.name.removeprefix(NEW)}")
+            _flushed(folder)
             _tidy(folder)
-            return True
+            return _from_disk(stored, entry)
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
-    return False
+    return stored
+
+
+def workspace(data: Path) -> Path:
+    """A new folder for rows that do not fit into memory, for the owner only, beside the facts where possible."""
+    return _workspace(_places(data))
+
+
+def _workspace(places: Iterable[Path]) -> Path:
+    for folder in places:
+        with suppress(OSError):
+            return _new(folder)
+    return Path(tempfile.mkdtemp())
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=NEW, dir=folder))  # for the owner only
 
 
 def _places(data: Path) -> list[Path]:
@@ -144,12 +165,34 @@ def _changed(path: Path) -> int:
         return 0
 
 
+def _from_disk(stored: Stored, entry: Path) -> Stored:
+    made = stored.facts.appointments
+    if made is None:
+        return stored
+    appointments = _appointments(entry, made.attributes, made.data_cut)
+    return replace(stored, facts=replace(stored.facts, appointments=appointments))
+
+
+def _appointments(folder: Path, attributes: tuple[str, ...], data_cut: pd.Timestamp) -> Appointments:
+    """The appointments that were written; a question that does not fit into memory is answered beside them."""
+    def rows():
+        own, path = _workspace([folder.parent]), folder / APPOINTMENTS
+        with suppress(OSError):  # a second name, so that the rows stay when another process clears the set away
+            os.link(path, own / APPOINTMENTS)
+            path = own / APPOINTMENTS
+        if not path.is_file():
+            raise DataError(f"the stored facts in {NAME} were cleared away by another run. Read the data again.")
+        return engine.parquet_table(engine.connect(own), "appointments", path)
+
+    return Appointments(attributes, data_cut, rows)
+
+
 def _tidy(folder: Path) -> None:
     """Delete all but the newest sets of facts, and what a stopped run left behind a day ago."""
     for entry in list(_manifests(folder))[KEPT:]:
         shutil.rmtree(entry, ignore_errors=True)
     now = max((_changed(path) for path in folder.iterdir()), default=0)
-    for path in folder.glob(".new-*"):
+    for path in folder.glob(f"{NEW}*"):
         if now - _changed(path) > 86_400 * 10**9:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -165,21 +208,31 @@ def _write(folder: Path, made_from: State, stored: Stored) -> None:
     if facts.appointments is not None:
         facts.appointments.write(folder / APPOINTMENTS)
         appointments = list(facts.appointments.attributes)
-    written = {path.name: digest(_sealed(path)) for path in sorted(folder.iterdir())}
+    written = {path.name: digest(sealed(path)) for path in sorted(folder.iterdir())}
     told = asdict(made_from) | {
         "types": types, "appointments": appointments, "written": written, "fingerprint": stored.fingerprint,
         "verdict": stored.quality.verdict, "timepoint_rule": facts.timepoint_rule, "min_visits": facts.min_visits,
         "has_calendar": facts.has_calendar, "data_cut": facts.data_cut and facts.data_cut.date().isoformat()}
     (folder / MANIFEST).write_text(json.dumps(told), encoding="utf-8")
-    _sealed(folder / MANIFEST)
+    sealed(folder / MANIFEST)
 
 
-def _sealed(path: Path) -> Path:
+def sealed(path: Path) -> Path:
     """The file for its owner only, and on the disk."""
     path.chmod(0o600)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
     return path
+
+
+def _flushed(folder: Path) -> None:
+    """The names in a folder on the disk, where the system can do that (Windows does it by itself)."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _read(folder: Path, measures: Mapping[str, object]) -> Stored:
@@ -198,8 +251,7 @@ def _read(folder: Path, measures: Mapping[str, object]) -> Stored:
     cut = pd.Timestamp(told["data_cut"]).as_unit("s") if told["data_cut"] else None
     appointments = None
     if told["appointments"] is not None:
-        rows = engine.parquet_table(engine.connect(), "appointments", folder / APPOINTMENTS)
-        appointments = Appointments(tuple(told["appointments"]), cut or pd.Timestamp(schema.NEWEST), rows)
+        appointments = _appointments(folder, tuple(told["appointments"]), cut or pd.Timestamp(schema.NEWEST))
     facts = Facts(**{name: frames.get(name) for name in FRAMES}, measures=measures, appointments=appointments,
                   timepoint_rule=told["timepoint_rule"], has_calendar=told["has_calendar"], data_cut=cut,
                   min_visits=told["min_visits"])

@@ -27,6 +27,7 @@ WHAT = {"number": "a number", "date": "an ISO date (YYYY-MM-DD) from 1900 to 209
         "datetime": "an ISO date or time from 1900 to 2099"}
 OURS = ["_at", "_file", "_row"]
 BAD = "_bad_{}".format
+READ = "{}_read".format  # what a table is called in the engine once it has types
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def check_table(connection, name: str, source, attributes: MappingType[str, Fiel
     needs = [column for column in schema.ROW_NEEDS[name]
              if column in types and not (declared_timepoints and column == "date")]
     make = engine.keep if is_text else engine.view
-    rows = make(connection, f"{name}_read", _typed(name, source, types, needs))
+    rows = make(connection, READ(name), _typed(name, source, types, needs))
     reading = Reading(name, connection, source, rows, types, needs)
     flags = _flagged(reading)
     _refuse_undeclared_dates(reading, flags, ledger)
@@ -151,11 +152,9 @@ def _converted(column: str, given, kind: object):
 
 def _flagged(reading: Reading) -> pd.DataFrame:
     """The rows with something wrong: row number, what they lack, and which values are bad."""
-    import ibis
-
-    flags = [name for name in reading.rows.columns if name.startswith(BAD(""))]
-    wrong = ibis.or_(reading.rows["_lacks"].notnull(), *(reading.rows[name] for name in flags))
-    return engine.fetch(reading.rows.filter(wrong).select(*OURS, "_lacks", *flags).order_by("_at"))
+    flags = [engine.quoted(name) for name in reading.rows.columns if name.startswith(BAD(""))]
+    return engine.ask(reading.connection, f"SELECT {', '.join([*OURS, '_lacks', *flags])} FROM {READ(reading.name)} "
+                                          f"WHERE {' OR '.join(['_lacks IS NOT NULL', *flags])} ORDER BY _at")
 
 
 def _refuse_undeclared_dates(reading: Reading, flags: pd.DataFrame, ledger: Ledger) -> None:
@@ -273,12 +272,12 @@ def _repeated(reading: Reading, key: str | None) -> pd.DataFrame:
     if key is None:
         places = usable.select("_at", _key=ibis.literal(0))
     else:
-        usable = usable.filter(usable[key].notnull()) if key == "assessment_id" else usable
-        many = usable.group_by(key).having(usable.count() > 1).aggregate(n=usable.count())
-        many = engine.keep(reading.connection, "repeated", many.mutate(_key=ibis.row_number()))
-        if not int(many.count().to_pyarrow().as_py()):
+        n = engine.keep_rows(reading.connection, "repeated", (
+            f"SELECT {key}, row_number() OVER () AS _key FROM {READ(reading.name)} "
+            f"WHERE _lacks IS NULL AND {key} IS NOT NULL GROUP BY {key} HAVING count(*) > 1"))
+        if not n:
             return none
-        places = usable.join(many, key).select("_at", "_key")
+        places = usable.join(reading.connection.table("repeated"), key).select("_at", "_key")
     source = reading.source.join(places, "_at")
     content = [name for name in reading.source.columns if name not in OURS]
     place = ibis.row_number().over(ibis.window(group_by=content, order_by="_at"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -19,11 +19,14 @@ from therapyeval.data.links import make_numbers, numbered
 from therapyeval.data.mapping import Mapping, read_mapping
 from therapyeval.data.quality import Ledger, QualityReport
 from therapyeval.data.rollup import roll_up
+from therapyeval.data.rules import check_rules, without_impossible
+from therapyeval.data.staffing import TIMES
 from therapyeval.data.visits import described_visits, used_visits
 from therapyeval.errors import DataError, ParameterError, did_you_mean
 from therapyeval.result import Source
 
 MAPPING_NAME = "mapping.yml"
+HUGE = 1_000_000_000  # bytes of files from which the engine works within a limit of memory
 PACKAGES = ("therapyeval", "pandas", "duckdb", "ibis-framework", "pyarrow")
 CUT_FROM = (("visits", "date"), ("discharges", "discharge_date"), ("episodes", "discharge_date"),
             ("assessments", "date"))
@@ -87,50 +90,57 @@ def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
     ParameterError
         For a data cut that is not a date.
     """
-    folder, place = _located(path_or_url)
+    folder, place = located(path_or_url)
     local = folder / MEASURES_NAME
     measures = registry.read(local if local.is_file() else None)
-    spec = _read_spec(folder, mapping, measures)
+    spec = read_spec(folder, mapping, measures)
     files = [*files_of(folder, place, spec), *([local] if local.is_file() else [])]
-    is_large = sum(path.stat().st_size for path in files) >= cache.FROM_BYTES
+    n_bytes = sum(path.stat().st_size for path in files)
+    is_large = n_bytes >= cache.FROM_BYTES
     cut_text = "" if data_cut is None else str(data_cut)
-    made_from = _state(files, (spec.file, spec.text, cut_text, sources.name(place)))
+    made_from = state_of(files, (spec.file, spec.text, cut_text, sources.name(place)))
     stored, damaged = cache.load(folder, made_from, measures) if is_large else (None, False)
     if stored is None:
-        stored = _made(folder, place, spec, measures, data_cut, made_from)
+        connection = engine.connect(cache.workspace(folder) if is_large else None, is_huge=n_bytes >= HUGE)
+        with engine.reading(files):
+            stored = _made(connection, folder, place, spec, measures, data_cut, made_from)
         if not cache.is_current(made_from, files):
             raise DataError(f"files of {name_of(place)} were changed while they were read. Read them again.")
-        if is_large and cache.store(folder, made_from, stored):
-            stored = cache.load(folder, made_from, measures)[0] or stored
+        stored = cache.store(folder, made_from, stored) if is_large else _kept(stored)
     quality = stored.quality.with_note(cache.DAMAGED, cache.NAME) if damaged else stored.quality
     return Dataset(stored.facts, quality, stored.fingerprint, stored.facts.data_cut, spec.policy, name_of(place),
                    spec.note)
 
 
-def _made(folder: Path, place: Path | str, spec: Mapping, measures: MappingType[str, object], data_cut: object,
-          made_from: cache.State) -> cache.Stored:
+def _kept(stored: cache.Stored) -> cache.Stored:
+    """With appointments in memory: questions about them are many, and those of small data fit."""
+    appointments = stored.facts.appointments and stored.facts.appointments.kept()
+    return replace(stored, facts=replace(stored.facts, appointments=appointments))
+
+
+def _made(connection, folder: Path, place: Path | str, spec: Mapping, measures: MappingType[str, object],
+          data_cut: object, made_from: cache.State) -> cache.Stored:
     """Facts from the files or the database."""
-    ledger, connection = Ledger(), engine.connect()
+    ledger = Ledger()
     given = (read_mapped(connection, folder, place, spec, ledger) if spec.tables
              else read_canonical(connection, place, spec, ledger))
-    tables = _checked(connection, given, measures, spec, ledger)
-    cut = _data_cut(data_cut, spec, tables)
-    names = {table: list(fields) for table, fields in given.attributes.items()}
-    facts = roll_up(connection, tables, spec, cut, names, measures, ledger)
+    tables = checked_tables(connection, given, measures, spec, ledger)
+    facts = facts_of(connection, tables, given, measures, spec, data_cut, ledger)
     digests = {name: digest for name, (_, _, digest) in made_from.files.items()} | given.digests
     return cache.Stored(facts, ledger.report(), _fingerprint(digests, spec, data_cut))
 
 
-def _state(paths: list[Path], settings: tuple[str, ...]) -> cache.State:
+def state_of(paths: list[Path], settings: tuple[str, ...]) -> cache.State:
+    """What is read: `cache.state`, also of no files at all (a database)."""
     try:
         return cache.state(paths, settings) if paths else cache.State({}, "")
     except OSError as error:
         raise sources.unreadable(Path(error.filename or "a file").name) from None
 
 
-def _checked(connection, given: Given, measures: MappingType[str, object], spec: Mapping,
-             ledger: Ledger) -> dict[str, object]:
-    """All tables with types, without rows that nothing can use, numbered; visits with their day and final status."""
+def checked_tables(connection, given: Given, measures: MappingType[str, object], spec: Mapping,
+                   ledger: Ledger) -> dict[str, object]:
+    """All tables with types, without rows that nothing can use."""
     declared = spec.timepoint_rule == "declared"
     if "assessments" in given.tables and not declared:
         rows = given.tables["assessments"]
@@ -140,6 +150,22 @@ def _checked(connection, given: Given, measures: MappingType[str, object], spec:
     tables = {name: check_table(connection, name, rows, given.attributes.get(name, {}), measures, ledger,
                                 declared_timepoints=declared, is_text=name in given.text, scores=spec.score_fields)
               for name, rows in given.tables.items()}
+    return without_impossible(tables, ledger)
+
+
+def facts_of(connection, tables: MappingType[str, object], given: Given, measures: MappingType[str, object],
+             spec: Mapping, data_cut: object, ledger: Ledger) -> Facts:
+    """Facts of checked tables; `data_cut` is the one given by hand, or None."""
+    check_rules(tables, ledger)
+    tables = _numbered(connection, tables, given, spec)
+    cut = _data_cut(data_cut, spec, tables)
+    names = {table: list(fields) for table, fields in given.attributes.items()}
+    return roll_up(connection, tables, spec, cut, names, measures, ledger)
+
+
+def _numbered(connection, tables: MappingType[str, object], given: Given, spec: Mapping) -> dict[str, object]:
+    """The tables with numbers beside the source ids; visits with their day and final status."""
+    tables = dict(tables)
     numbers, visits = make_numbers(connection, tables), tables.pop("visits", None)
     found = {name: engine.view(connection, f"{name}_numbered", numbered(rows, numbers))
              for name, rows in tables.items()}
@@ -147,11 +173,12 @@ def _checked(connection, given: Given, measures: MappingType[str, object], spec:
         visits = described_visits(connection, visits, tables.get("sites"), tables.get("charges"), spec.time_zone)
         visits = numbered(visits, numbers, ("patient", "staff"))
         found["visits"] = used_visits(connection, visits, found.get("episodes"),
-                                      list(given.attributes.get("visits", ())), has_charges="charges" in tables)
+                                      list(given.attributes.get("visits", ())), has_charges="charges" in tables,
+                                      times=TIMES if {"staff_hours", "availability"} & set(tables) else ())
     return found
 
 
-def _located(path_or_url: str | Path) -> tuple[Path, Path | str]:
+def located(path_or_url: str | Path) -> tuple[Path, Path | str]:
     """The folder that mapping and measures may lie in, and what is read: folder, file or address of a database."""
     if str(path_or_url).startswith(("http://", "https://")):
         raise DataError("web addresses are not read yet: download the file and give its path.")
@@ -165,7 +192,8 @@ def _located(path_or_url: str | Path) -> tuple[Path, Path | str]:
     raise DataError(f"there is no file or folder {place.name}. Is the path right?")
 
 
-def _read_spec(folder: Path, mapping: str | Path | None, measures: MappingType[str, object]) -> Mapping:
+def read_spec(folder: Path, mapping: str | Path | None, measures: MappingType[str, object]) -> Mapping:
+    """The mapping that is given (a file or a ready one), else that beside the data, else none."""
     if mapping is not None:
         path = Path(ready.found(str(mapping)))
         if not path.is_file():

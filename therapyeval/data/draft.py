@@ -190,7 +190,7 @@ def _score_columns(frame: pd.DataFrame, names: list[str]) -> tuple[dict[str, tup
 
 def _matches(names: list[str]) -> dict[str, dict[str, tuple[str, Match]]]:
     """By table and canonical column: the raw column that fits best, and how it was recognised."""
-    found: dict[str, dict[str, tuple[str, Match]]] = {table: {} for table in schema.TABLES}
+    found: dict[str, dict[str, tuple[str, Match]]] = {table: {} for table in schema.DRAFTED}
     for column in names:
         for table, match in vocabulary.columns_of(column).items():
             best = found[table].get(match.name)

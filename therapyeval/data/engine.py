@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
+from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -9,17 +13,70 @@ import pandas as pd
 from therapyeval.data.sources import parquet
 from therapyeval.data.sources.raw import Raw
 from therapyeval.data.sources.text import OURS
+from therapyeval.errors import DataError
 
+LIMIT = "1536MiB"  # of the engine, below the 4 GiB of a read; joining 100 million visits needs more than 1 GiB
 SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
-def connect():
-    """An empty in-memory database."""
+def connect(folder: Path | None = None, *, is_huge: bool = False):
+    """An empty in-memory database.
+
+    Parameters
+    ----------
+    folder : an empty folder for the owner only, where rows go that do not fit into memory; it is removed with the
+        connection, at the latest when the program ends. Without one nothing is written anywhere.
+    is_huge : work within LIMIT
+    """
     import ibis
 
     connection = ibis.duckdb.connect()
-    connection.con.execute("SET TimeZone = 'UTC'")
+    place = "" if folder is None else str(folder).replace("'", "''")
+    connection.con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{place}'")
+    if is_huge:
+        connection.con.execute(f"SET memory_limit = '{LIMIT}'; SET preserve_insertion_order = false")
+    if folder is not None:
+        weakref.finalize(connection, _closed, connection.con, folder)
     return connection
+
+
+@contextmanager
+def reading(files: Iterable[Path]):
+    """While these files are scanned: damage inside a Parquet file shows as an error of the engine, whoever asks.
+
+    Raises
+    ------
+    DataError
+        In place of the engine's error, where a Parquet file cannot be scanned to its end.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError):
+        for path in files:
+            if path.name.lower().endswith(".parquet") and not _is_readable(path):
+                raise parquet.damaged(path.name) from None
+        raise
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether every value of a Parquet file can be read, and there are as many rows as it says."""
+    import duckdb
+
+    place = str(path).replace("'", "''")
+    try:
+        asked = f"SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM read_parquet('{place}')"
+        found = duckdb.connect().execute(asked).fetchall()[0][0]
+        return found == parquet.n_rows(path)
+    except (duckdb.Error, DataError):
+        return False
+
+
+def _closed(database, folder: Path) -> None:
+    database.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def scan(connection, name: str, raw: Raw, file: int):
@@ -121,23 +178,36 @@ def matching(connection, table, columns: list[str], pattern: str) -> list[str]:
 
 def keep(connection, name: str, expression):
     """Compute an Ibis expression once and return the stored table."""
-    connection.con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {connection.compile(expression)}")
+    keep_rows(connection, name, connection.compile(expression))
     return connection.table(name)
+
+
+def keep_rows(connection, name: str, sql: str) -> int:
+    """Compute a query once and store its rows as a table; how many there are."""
+    return connection.con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {sql}").fetchone()[0]
 
 
 def fetch(expression) -> pd.DataFrame:
     """The rows of an Ibis expression; dates come as datetime64[s], whole numbers with gaps as Int64."""
+    return _frame(expression.to_pyarrow())
+
+
+def ask(connection, sql: str) -> pd.DataFrame:
+    """The rows of a query in SQL: for short questions, that Ibis would take longer to write than to answer."""
+    return _frame(connection.con.sql(sql).to_arrow_table())
+
+
+def _frame(table) -> pd.DataFrame:
+    """An Arrow table as a frame; the table is used up, so that large ones are not in memory twice."""
     import pyarrow as pa
 
-    table = expression.to_pyarrow()
     for position, column in enumerate(table.schema):
         if pa.types.is_date(column.type):
             table = table.set_column(position, column.name, table.column(position).cast(pa.timestamp("s")))
-    frame = table.to_pandas(integer_object_nulls=False, types_mapper=None)
-    for column in table.schema:
-        if pa.types.is_integer(column.type) and table.column(column.name).null_count:
-            frame[column.name] = frame[column.name].astype("Int64")
-    return frame
+    gaps = [name for name, column in zip(table.column_names, table.columns, strict=True)
+            if pa.types.is_integer(column.type) and column.null_count]
+    frame = table.to_pandas(integer_object_nulls=False, self_destruct=True)
+    return frame.astype(dict.fromkeys(gaps, "Int64")) if gaps else frame
 
 
 def with_absent(table, **types: str):
@@ -171,7 +241,8 @@ def read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
     """The frame of a Parquet file, with these types by column."""
     import pyarrow.parquet
 
-    return pyarrow.parquet.ParquetFile(path).read().to_pandas(integer_object_nulls=True).astype(types)
+    frame = pyarrow.parquet.ParquetFile(path).read().to_pandas(integer_object_nulls=True, self_destruct=True)
+    return frame.astype({name: kind for name, kind in types.items() if frame[name].dtype != kind})
 
 
 def write(table, path: Path) -> None:

@@ -77,9 +77,13 @@ def _of_visits(visits, rules: Rules):
 def set_aside_episodes(table, rules: Rules, ledger: Ledger):
     """Episodes without a start, or of impossible length, go to quarantine; those after the data cut are left out."""
     derived = table["_derived"] & rules.has_calendar
-    flags = table.filter(table["_state"].notnull() | derived | table["_later"])
-    flags = engine.fetch(flags.select("_at", "_file", "_row", "_state", "_derived", "_later").order_by("_at"))
+    flags = table.filter(table["_state"].notnull() | derived | table["_later"] | table["closed_admin"])
+    flags = engine.fetch(flags.select("_at", "_file", "_row", "_state", "_derived", "_later", "closed_admin")
+                         .order_by("_at"))
     ledger.problem("note", "episodes", flags[flags["_later"]], "discharged after the data cut; open")
+    ledger.problem("note", "episodes", flags[flags["closed_admin"] & flags["_state"].isna()],
+                   "no discharge, and the last visit is long ago; closed at that visit (closed_admin)",
+                   "Enter the discharge.")
     for fate, reason in ((QUARANTINED, NO_START), (LEFT_OUT, LATER), (QUARANTINED, BACKWARD), (QUARANTINED, LONG)):
         ledger.set_aside(fate, "episodes", flags[flags["_state"] == reason], reason)
     if rules.has_calendar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,9 @@ class Given:
     digests: dict[str, str]
 
 
-def read_mapped(connection, folder: Path, place: Path | str, spec: Mapping, ledger: Ledger) -> Given:
+def read_mapped(connection, folder: Path, place: Path | str, spec: Mapping, ledger: Ledger,
+                read: Callable[..., Raw] = sources.read) -> Given:
+    """Tables that the mapping makes of the files; `read` gives the rows of one, as `sources.read` does."""
     parts: dict[str, list[pd.DataFrame]] = {}
     digests: dict[str, str] = {}
     alone = isinstance(place, Path) and place.is_file()
@@ -49,7 +52,7 @@ def read_mapped(connection, folder: Path, place: Path | str, spec: Mapping, ledg
         if isinstance(path, Path) and not path.is_file():
             raise entry.where.fail("read", f"there is no file {entry.read} in the folder {folder.resolve().name}."
                                            f"{did_you_mean(entry.read, _names(folder))}")
-        raw = sources.read(path, **entry.reading).as_text()
+        raw = read(path, **entry.reading).as_text()
         if not raw.n_rows:
             raise DataError(f"{raw.file} has a header but no rows.")
         if isinstance(path, str):
@@ -58,12 +61,25 @@ def read_mapped(connection, folder: Path, place: Path | str, spec: Mapping, ledg
             parts.setdefault(name, []).append(frame)
     tables = {}
     for name, frames in parts.items():
-        rows = engine.as_arrow(pd.concat(frames, ignore_index=True))
+        rows = engine.as_arrow(_complete(name, pd.concat(frames, ignore_index=True), spec))
         tables[name] = engine.from_arrow(connection, f"{name}_given", engine.with_place(rows))
     return Given(tables, attributes_by_table(spec.tables), frozenset(tables), digests)
 
 
-def _canonical_raws(place: Path | str, spec: Mapping, ledger: Ledger) -> dict[str, Raw]:
+def _complete(name: str, rows: pd.DataFrame, spec: Mapping) -> pd.DataFrame:
+    """Refuse a mapped table that nothing can be made of; scores that are paired by their labels need no date."""
+    if name == "assessments" and spec.timepoint_rule == "declared" and "date" not in rows:
+        rows["date"] = pd.Series(None, index=rows.index, dtype="str")
+    needed = (*schema.ROW_NEEDS[name], *(["score"] if name == "assessments" else []))
+    kind = next(kind for kind, table in schema.KINDS.items() if table == name)
+    for column in needed:
+        if column not in rows:
+            entry = next(entry for entry in spec.tables if kind in entry.kinds)
+            raise entry.where.fail(kind, f"`{kind}` needs `{column}:`, the column of {entry.read} that holds it.")
+    return rows
+
+
+def _canonical_raws(place: Path | str, spec: Mapping, ledger: Ledger, read: Callable[..., Raw]) -> dict[str, Raw]:
     """Every table named as in the data model, or made of a FHIR export or an OMOP database."""
     shape = sources.shape(place)
     if shape:
@@ -78,12 +94,14 @@ def _canonical_raws(place: Path | str, spec: Mapping, ledger: Ledger) -> dict[st
             continue
         if name in found:
             raise DataError(f"{name_of(place)} holds the table {name} twice (as CSV and as Parquet?). Keep one file.")
-        found[name] = sources.read(item, part=part)
+        found[name] = read(item, part=part)
     return found
 
 
-def read_canonical(connection, place: Path | str, spec: Mapping, ledger: Ledger) -> Given:
-    found = _canonical_raws(place, spec, ledger)
+def read_canonical(connection, place: Path | str, spec: Mapping, ledger: Ledger,
+                   read: Callable[..., Raw] = sources.read) -> Given:
+    """Tables that are named and shaped as in the data model; `read` gives the rows of one, as `sources.read` does."""
+    found = _canonical_raws(place, spec, ledger, read)
     for name, raw in found.items():
         ledger.read(name, raw.file, raw.n_rows + len(raw.aside))
         set_aside(name, raw, ledger)

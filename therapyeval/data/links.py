@@ -11,7 +11,7 @@ from therapyeval.data import engine
 
 # The integer, the id that it stands for, and the tables that may name one (patients: every table may).
 NUMBERS = {"patient": ("patient_id", None), "episode": ("episode_id", ("episodes",)),
-           "staff": ("staff_id", ("staff", "visits"))}
+           "staff": ("staff_id", ("staff", "visits", "staff_hours", "availability"))}
 
 
 def make_numbers(connection, tables: Mapping[str, object]) -> dict[str, object]:

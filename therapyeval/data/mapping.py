@@ -292,6 +292,9 @@ def _options(block: Block) -> dict[str, str | None]:
     layout = _one_of(block, "layout", LAYOUTS, None)
     if "instrument" in block and layout != "redcap":
         raise block.fail("instrument", "`instrument` needs `layout: redcap`.")
+    delimiter = block.text("delimiter")
+    if delimiter and (len(delimiter) > 1 or not delimiter.isascii() or delimiter in '"\r\n'):
+        raise block.fail("delimiter", f"`delimiter` must be one sign such as , or ; and not {delimiter[:40]!r}.")
     decimal = _one_of(block, "decimal", DECIMALS, None)
     thousands = _one_of(block, "thousands", THOUSANDS, None)
     if thousands and thousands == (decimal or "."):

@@ -16,8 +16,8 @@ from therapyeval.data.quality import Ledger
 AGE_BANDS = {"0-17": 0, "18-44": 18, "45-64": 45, "65-74": 65, "75-84": 75, "85+": 85}
 
 def with_patients(facts: pd.DataFrame, patients, declared: list[str], cut: pd.Timestamp,
-                  ledger: Ledger) -> pd.DataFrame:
-    """Facts about episodes with the attributes of their patients.
+                  ledger: Ledger | None) -> pd.DataFrame:
+    """Facts about episodes (or stays) with the attributes of their patients; what is odd is told once, with a ledger.
 
     `age` is in completed years at the start of care (with a birth year only, the difference of the years);
     `age_band` is its band of AGE_BANDS, missing where the age is.
@@ -48,12 +48,13 @@ def age_band(age: pd.Series) -> pd.Series:
     return bands.astype("str").where(bands.notna())
 
 
-def _age(facts: pd.DataFrame, patients: pd.DataFrame, cut: pd.Timestamp, ledger: Ledger) -> pd.Series:
+def _age(facts: pd.DataFrame, patients: pd.DataFrame, cut: pd.Timestamp, ledger: Ledger | None) -> pd.Series:
     birth = patients["birth_date"]
     year = birth.dt.year.astype("float64").fillna(patients["birth_year"])
     wrong = (birth > cut) | (year > cut.year) | (year < cut.year - schema.MAX_AGE)
-    ledger.problem("warning", "patients", patients[wrong], f"born after the data cut or more than {schema.MAX_AGE} "
-                                                           "years before it; age taken as missing, the row stays")
+    if ledger is not None:
+        ledger.problem("warning", "patients", patients[wrong], f"born after the data cut or more than {schema.MAX_AGE} "
+                                                               "years before it; age taken as missing, the row stays")
     birth = looked_up(facts["patient"], birth.mask(wrong).set_axis(patients["patient"]))
     year = looked_up(facts["patient"], year.mask(wrong).set_axis(patients["patient"]))
     start = facts["start_date"]

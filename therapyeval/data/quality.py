@@ -68,7 +68,7 @@ class Ledger:
         self._files: list[str] = []
         self._rows_in: dict[tuple[str, str], int] = defaultdict(int)
         self._aside: list[tuple[str, str, pd.DataFrame, str]] = []
-        self._used: dict[tuple[str, str], int] = {}
+        self._used: dict[tuple[str, str], int] = defaultdict(int)
         self._problems: list[dict] = []
 
     def file_number(self, file: str) -> int:
@@ -91,7 +91,8 @@ class Ledger:
 
     def use_counts(self, table: str, counts: pd.Series) -> None:
         """Note how many rows of each file (by its number) the facts were made from."""
-        self._used.update({(table, self._files[file]): int(n) for file, n in counts.items()})
+        for file, n in counts.items():
+            self._used[table, self._files[int(file)]] += int(n)
 
     def set_aside(self, fate: str, table: str, rows: pd.DataFrame, reason: str, *, rule: str = "", severity: str = "",
                   todo: str = "") -> None:

@@ -173,8 +173,8 @@ def _assessments(entry: Entry, raw: pd.DataFrame, first: pd.DataFrame,
     for by_timepoint in entry.scores.values():
         for point, field in by_timepoint.items():
             part = field.rows(first[["_file", "_row", "patient_id", "episode_id"]], raw, entry.read)
-            part["timepoint"] = timepoint if point is None else point
-            part["date"] = date if date is not None else pd.Series(None, index=part.index, dtype="str")
+            part["timepoint"] = timepoint.reindex(part.index) if point is None else point  # part may have no rows
+            part["date"] = pd.Series(None, index=part.index, dtype="str") if date is None else date.reindex(part.index)
             parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     frame["assessment_id"] = frame["measure_code"] + ":" + frame.index.astype("str")

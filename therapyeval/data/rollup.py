@@ -9,6 +9,7 @@ import pandas as pd
 from therapyeval.cohort import Facts
 from therapyeval.data import engine, schema
 from therapyeval.data.appointments import Appointments, make_appointments
+from therapyeval.data.authorizations import authorization_facts
 from therapyeval.data.discharges import END, discharged, use_discharges
 from therapyeval.data.enrollment import enrollment_facts, with_arm
 from therapyeval.data.episodes import (
@@ -19,14 +20,20 @@ from therapyeval.data.episodes import (
     set_aside_episodes,
     source_episodes,
 )
-from therapyeval.data.links import describing, empty_frame, looked_up
+from therapyeval.data.links import describing, empty_frame
 from therapyeval.data.mapping import Mapping
 from therapyeval.data.patients import with_patients
+from therapyeval.data.plans import CERTIFIED, with_planned_visits, with_plans
 from therapyeval.data.quality import LEFT_OUT, Ledger
+from therapyeval.data.records import by_episode, episode_attributes, event_facts, goal_facts, response_facts
 from therapyeval.data.referrals import no_referrals, numbered_referrals, referral_facts
 from therapyeval.data.scores import no_scores, score_facts
-from therapyeval.data.visits import visit_facts
+from therapyeval.data.staffing import TIMES, availability_facts, staff_facts, week_facts, with_license
+from therapyeval.data.stays import stay_facts, with_stay_scores
+from therapyeval.data.visits import visit_facts, with_units
 
+FURTHER = frozenset(("events", "satisfaction", "goals", "authorizations", "staff", "staff_hours",
+                     "availability"))
 NO_EPISODES = {"episode_id": "str", "patient_id": "str", "status": "str", "_at": "int64", "_file": "int16",
                "_row": "int64", "episode": "Int32", "patient": "Int32"}
 NO_VISITS = {"patient": "int32", "episode": "int32", "date": "datetime64[s]", "status": "str", "is_visit": "bool",
@@ -59,13 +66,21 @@ def roll_up(connection, tables: MappingType[str, object], mapping: Mapping, cut:
     episodes = with_patients(episodes, tables.get("patients"), attributes.get("patients", []), rules.cut, ledger)
     enrollment = enrollment_facts(tables.get("enrollment"), episodes, chains, rules.cut, ledger)
     episodes = with_arm(episodes, enrollment)
+    stays = stay_facts(tables.get("admissions"), rules.cut, attributes.get("admissions", []), ledger)
+    tables, stay_scores = with_stay_scores(connection, tables, stays, rules.cut, measures, ledger)
     scores = (score_facts(connection, tables["assessments"], episodes, chains, rules.cut, mapping, measures, ledger)
               if "assessments" in tables else no_scores())
     referrals = _referrals(connection, tables.get("referrals"), episodes, chains, rules, attributes, ledger)
-    appointments = _appointments(connection, visits, episodes, chains, rules) if has_visits else None
+    appointments = (_appointments(connection, visits, tables.get("staff"), episodes, chains, rules)
+                    if has_visits else None)
+    further = _further(connection, tables, episodes, chains, visits, rules, attributes, ledger)
+    if stays is not None:
+        stays = with_patients(stays.drop(columns="stay_id"), tables.get("patients"), attributes.get("patients", []),
+                              rules.cut, None)
     return Facts(episodes=episodes, scores=scores, referrals=referrals, measures=measures, enrollment=enrollment,
-                 appointments=appointments, timepoint_rule=mapping.timepoint_rule, has_calendar=has_calendar,
-                 data_cut=cut, min_visits=mapping.min_visits)
+                 appointments=appointments, stays=stays, stay_scores=stay_scores, **further,
+                 timepoint_rule=mapping.timepoint_rule, has_calendar=has_calendar, data_cut=cut,
+                 min_visits=mapping.min_visits)
 
 
 def _episodes(connection, tables: MappingType[str, object], source, visits, rules: Rules,
@@ -79,14 +94,17 @@ def _episodes(connection, tables: MappingType[str, object], source, visits, rule
     describe = describing(source.columns, schema.DESCRIBE_EPISODE, attributes.get("episodes", ()))
     source = engine.with_absent(source, start_date="date", discipline="string", body_region="string",
                                 planned_visits="float64", days="float64")
+    source = with_planned_visits(source, tables.get("authorizations"))
+    certified = [name for name in CERTIFIED if name in source.columns]
     names = ("_at", "_file", "_row", "_later", "episode", "patient", "referral", "discipline", "body_region",
-             "start_date", *END, "planned_visits", "days", *describe)
+             "start_date", *END, "planned_visits", "planned_source", "days", *certified, *describe)
     table = source_episodes(connection, source.select(*dict.fromkeys(names)), visits, rules)
     table = set_aside_episodes(table, rules, ledger)
     chains = merged_episodes(connection, table, rules)
     count_merged(chains, ledger)
     use_discharges(tables.get("discharges"), chains, rules.cut, ledger)
-    return episode_facts(chains, describe, has_visits="visits" in tables), chains
+    facts = with_plans(episode_facts(chains, describe, has_visits="visits" in tables), chains)
+    return with_units(facts, visits, chains, rules.cut), chains
 
 
 def _with_referral(source, referrals):
@@ -106,24 +124,38 @@ def _referrals(connection, rows, episodes: pd.DataFrame, chains, rules: Rules,
     rows = engine.with_absent(numbered_referrals(rows), discipline="string", status="string", closed_date="date")
     describe = describing(rows.columns, schema.DESCRIBE_REFERRAL, attributes.get("referrals", ()))
     facts = referral_facts(rows, chains, rules.cut, describe, ledger)
-    by_episode = episodes.set_index("episode")
-    linked = {name: looked_up(facts["episode"], by_episode[name]) for name in _attributes(episodes)}
-    return facts.assign(**{name: facts[name].fillna(values) if name in facts else values
-                           for name, values in linked.items()})
+    return by_episode(facts, episodes)
 
 
-def _appointments(connection, visits, episodes: pd.DataFrame, chains, rules: Rules) -> Appointments:
-    """Appointments with the attributes of their episodes, kept in the engine."""
-    names = _attributes(episodes)
+def _appointments(connection, visits, staff, episodes: pd.DataFrame, chains, rules: Rules) -> Appointments:
+    """Appointments with the attributes of their episodes, in the engine."""
+    names = episode_attributes(episodes)
     described = engine.load(connection, "episode_attributes", episodes[["episode", *names]])
     links = chains.select("episode", "merged").join(described.rename(merged="episode"), "merged")
-    drop = [name for name in ("_file", "_row", "_odd", "visit_id") if name in visits.columns]
-    return make_appointments(connection, visits.drop(*drop), engine.keep(connection, "episode_links", links), names,
-                             rules.cut)
+    drop = [name for name in ("_file", "_row", "_odd", "visit_id", *TIMES) if name in visits.columns]
+    visits = with_license(visits.drop(*drop), staff)
+    return make_appointments(connection, visits, engine.keep(connection, "episode_links", links), names, rules.cut)
 
 
-def _attributes(episodes: pd.DataFrame) -> list[str]:
-    return [name for name in episodes if name == "arm" or name not in schema.FACT_NAMES]
+def _further(connection, tables: MappingType[str, object], episodes: pd.DataFrame, chains, visits, rules: Rules,
+             attributes: MappingType[str, list[str]], ledger: Ledger) -> dict[str, pd.DataFrame | None]:
+    """Facts that few data have, by name; None where there is no table."""
+    if not FURTHER & set(tables):
+        return {}
+    merged = engine.fetch(chains.select("episode", "merged")).set_index("episode")["merged"]
+    declared = {name: attributes.get(name, []) for name in FURTHER}
+    authorizations, used = authorization_facts(tables.get("authorizations"), visits, episodes, merged, rules.cut,
+                                               declared["authorizations"], ledger)
+    staff = staff_facts(tables.get("staff"), declared["staff"])
+    return {
+        "staff": staff, "staff_weeks": week_facts(tables.get("staff_hours"), visits, staff, rules.cut, ledger),
+        "availability": availability_facts(tables.get("availability"), visits, staff, rules.cut, ledger),
+        "authorizations": authorizations, "authorization_visits": used,
+        "events": event_facts(tables.get("events"), episodes, merged, rules.cut, declared["events"], ledger),
+        "responses": response_facts(tables.get("satisfaction"), episodes, merged, rules.cut, declared["satisfaction"],
+                                    ledger),
+        "goals": goal_facts(tables.get("goals"), episodes, merged, rules.cut, ledger),
+    }
 
 
 def _any(condition) -> bool:

@@ -25,6 +25,8 @@ PAYERS = ("medicare_ffs", "medicare_advantage", "medicaid", "commercial", "worke
 REGIONS = ("cervical", "thoracic", "lumbar_pelvis", "shoulder", "elbow_wrist_hand", "hip", "knee", "ankle_foot",
            "neuro", "vestibular_balance", "cardiopulmonary", "lymphedema_onc", "pelvic_health", "pediatric_dev",
            "swallowing", "voice", "language_cognition", "speech_fluency", "general")
+EVALUATING, ASSISTANTS = ("PT", "OT", "SLP", "CFY"), ("PTA", "OTA")  # license types; the others have no license
+EVENTS = ("fall", "pain_flare", "other_harm", "unplanned_transfer", "complaint", "compliment")
 MISSING_REASONS = ("unable", "language", "refused", "not_done", "not_due")  # those that exclude come first
 INITIAL, DISCHARGE = "initial", "discharge"
 TIMEPOINTS = (INITIAL, "interim", DISCHARGE)
@@ -71,7 +73,7 @@ TABLES: dict[str, Table] = {
                    text="site_id cancel_reason cancelled_by visit_type mode"),
         "status": VISIT_STATUSES_IN}),
     "assessments": Table("assessment_id", ("patient_id", "measure_code", "score", "date", "timepoint"), {
-        **_columns(id="assessment_id patient_id episode_id rater_id", datetime="finalized_dt", date="date",
+        **_columns(id="assessment_id patient_id episode_id stay_id rater_id", datetime="finalized_dt", date="date",
                    text="measure_code measure_version score_scale timepoint respondent mode",
                    number="score items_answered items_total se"),
         "missing_reason": MISSING_REASONS}),
@@ -88,11 +90,33 @@ TABLES: dict[str, Table] = {
         id="site_id", text="name region type time_zone holidays", date="open_date close_date")),
     "staff": Table("staff_id", ("staff_id",), _columns(
         id="staff_id", text="discipline license_type site_id", number="fte", date="hire_date end_date")),
+    "staff_hours": Table(None, ("staff_id", "week"), _columns(
+        id="staff_id", date="week", number="paid_hours worked_hours patient_minutes")),
+    "availability": Table(None, ("staff_id", "date"), _columns(
+        id="staff_id", date="date", text="site_id", number="available_minutes open_eval_slots")),
+    "goals": Table("goal_id", ("goal_id", "episode_id"), _columns(
+        id="goal_id episode_id", text="horizon status", date="set_date target_date met_date",
+        number="baseline_level expected_level attained_level weight")),
+    "satisfaction": Table("response_id", ("response_id",), _columns(
+        id="response_id patient_id episode_id", text="site_id instrument channel", date="invited_date date",
+        number="score score_min score_max nps")),
+    "admissions": Table("stay_id", ("stay_id", "patient_id", "admit_date"), _columns(
+        id="stay_id patient_id", text="site_id setting impairment_group etiology transfer_from discharge_status payer",
+        date="admit_date discharge_date onset_date", number="interruption_days", yes_no="short_stay planned")),
+    "events": Table("event_id", ("event_id", "date", "type"), {
+        **_columns(id="event_id patient_id episode_id visit_id", text="site_id severity related", date="date"),
+        "type": EVENTS}),
+    "authorizations": Table("authorization_id", ("authorization_id", "episode_id", "visits_authorized", "start_date",
+                                                 "end_date"), {
+        **_columns(id="authorization_id episode_id", date="start_date end_date", number="visits_authorized",
+                   text="status"), "payer_class": PAYERS}),
 }
 
 # Tables of the data model that no fact is made from yet: their rows are counted as left out.
-LATER = ("staff_hours", "goals", "satisfaction", "admissions", "events", "authorizations", "availability", "fidelity",
-         "targets", "actions", "series")
+LATER = ("fidelity", "targets", "actions", "series")
+# Tables that a drafted mapping may propose.
+DRAFTED = ("patients", "referrals", "episodes", "visits", "assessments", "discharges", "enrollment", "charges", "sites",
+           "staff")
 
 # A row without one of these goes to quarantine; every other bad value costs only itself.
 ROW_NEEDS = {
@@ -101,6 +125,10 @@ ROW_NEEDS = {
     "visits": ("visit_id", "patient_id", "scheduled_start", "status"),
     "assessments": ("patient_id", "measure_code", "date"), "discharges": ("episode_id", "discharge_date"),
     "enrollment": ("patient_id",), "charges": ("visit_id",), "sites": ("site_id",), "staff": ("staff_id",),
+    "staff_hours": ("staff_id", "week"), "availability": ("staff_id", "date"), "goals": ("goal_id", "episode_id"),
+    "satisfaction": ("response_id",), "admissions": ("stay_id", "patient_id", "admit_date"),
+    "events": ("event_id", "date", "type"),
+    "authorizations": ("authorization_id", "episode_id", "visits_authorized", "start_date", "end_date"),
 }
 
 # Columns that describe an episode, its patient or a referral: filters, groups and covariates in the facts.
@@ -109,17 +137,25 @@ DESCRIBE_EPISODE = ("site_id", "discipline", "program", "body_region", "side", "
 DESCRIBE_PATIENT = ("sex", "gender_identity", "race_ethnicity", "language", "interpreter", "zip3", "deprivation")
 DESCRIBE_REFERRAL = ("site_id", "discipline", "body_region", "source_type", "priority")
 DESCRIBE_VISIT = ("site_id", "mode", "visit_type")
+DESCRIBE_STAY = ("site_id", "setting", "impairment_group", "etiology", "transfer_from", "payer")
+DESCRIBE_EVENT = ("site_id", "type", "severity", "related")
+DESCRIBE_RESPONSE = ("site_id", "instrument", "channel")
+DESCRIBE_STAFF = ("site_id", "discipline", "license_type")
 
 # Kinds that a mapping may fill, by the table that each makes.
 KINDS = {"episode": "episodes", "visit": "visits", "enrollment": "enrollment", "patient": "patients",
          "referral": "referrals", "discharge": "discharges", "assessment": "assessments", "charge": "charges",
-         "site": "sites", "staff": "staff"}
-LEADING = ("episode", "visit", "referral", "discharge", "assessment", "patient", "enrollment", "charge", "site",
-           "staff")
+         "site": "sites", "staff": "staff", "staff_week": "staff_hours", "availability": "availability",
+         "goal": "goals", "response": "satisfaction", "stay": "admissions", "event": "events",
+         "authorization": "authorizations"}
+LEADING = ("episode", "visit", "referral", "discharge", "assessment", "patient", "enrollment", "charge", "goal",
+           "response", "stay", "event", "authorization", "staff_week", "availability", "site", "staff")
 # What an `attributes:` line of a mapping may not be called: facts have columns of these names.
 FACT_NAMES = frozenset((
     "episode", "patient", "referral", "measure", "staff", "arm", "date", "status", "start_date", "end_date",
     "discharge_date", "first_visit_date", "last_visit_date", "days", "closed_admin", "reason", "disposition",
     "goals_met_pct", "planned_visits", "n_attended", "n_no_show", "n_late_cancel", "n_early_cancel",
     "n_clinic_cancel", "n_rescheduled", "n_booked", "minutes", "units", "n_merged", "weekday", "lead_days",
-    "lead_band", "received_date", "eval_date", "closed_date", "evaluated"))
+    "lead_band", "received_date", "eval_date", "closed_date", "evaluated", "cert_end", "cert_signed_date",
+    "planned_source", "admit_date", "discharge_status",
+    "readmit_days", "authorization", "stay", "response", "event", "goal", "week"))

@@ -6,6 +6,7 @@ scores:
   six_mwt: {column: walk, unit: ft}                                 # converted to the unit of the measure
   ndi: {column: NDI, scale: percent}
   grip_strength: {columns: [t1, t2, t3], combine: mean, unit: lb}
+  fss_pediatric: {columns: [a, b, c, d, e, f], combine: sum}        # no score where an item is missing
   gait_speed: {distance: "10", time: seconds_10m}                   # a number of metres, or a column
   tug: {initial: tug_0, discharge: tug_12, unable: ["0", "999"]}    # one column per occasion
 measure_units: {six_mwt: {unit: ft}}                                # for tables with a column of measure codes
@@ -26,6 +27,7 @@ from therapyeval.data.score_values import (
     SEPARATOR,
     SINGLE,
     SPEED,
+    SUM,
     TWO_WAYS,
     WITH_UNIT,
     Declared,
@@ -90,7 +92,7 @@ class ScoreField:
         cells = [raw[column] for column in self.columns]
         if len(cells) == 1:
             return cells[0]
-        present = {MEAN: cells, SPEED: cells[-1:], WITH_UNIT: cells[:1]}[self.declared.form]
+        present = {MEAN: cells, SUM: cells, SPEED: cells[-1:], WITH_UNIT: cells[:1]}[self.declared.form]
         there = present[0].notna()
         for cell in present[1:]:
             there |= cell.notna()
@@ -195,9 +197,9 @@ def _source(block: Block, measure: Measure) -> tuple[str, tuple[str, ...], float
     if "column" in block:
         return SINGLE, (block.text("column"),), None
     if "columns" in block:
-        if block.text("combine") != "mean":
-            raise block.fail("combine", "`combine` can only be mean: the mean of the trials.")
-        return MEAN, tuple(block.words("columns")), None
+        if block.text("combine") not in (MEAN, SUM):
+            raise block.fail("combine", "`combine` can be mean (of the trials) or sum (of all items).")
+        return block.text("combine"), tuple(block.words("columns")), None
     if unit_named(measure.unit) != "m/s":
         raise block.fail("distance", f"`distance` and `time` give a speed, and {measure.code} is in {measure.unit}.")
     distance = block.text("distance") or ""

@@ -24,7 +24,7 @@ from therapyeval.data.score_values import (
     must_name_scale,
     read_values,
 )
-from therapyeval.data.sources.text import OURS, plain_number
+from therapyeval.data.sources.text import OURS
 from therapyeval.errors import DataError
 from therapyeval.formatting import first_few, listed, plural
 from therapyeval.measures import Measure
@@ -88,7 +88,7 @@ def _distinct(keyed) -> pd.DataFrame:
     given = keyed.filter(keyed["_given"].notnull())
     texts = engine.fetch(given.select(*COLUMN, "_given").distinct().order_by([*COLUMN, "_given"]))
     if pd.api.types.is_numeric_dtype(texts["_given"].dtype):
-        texts["_text"] = [plain_number(value) for value in texts["_given"].astype("float64")]
+        texts["_text"] = [repr(value) for value in texts["_given"].astype("float64").tolist()]  # every digit counts
     else:
         texts["_text"] = texts["_given"].astype("str")
     number = pd.to_numeric(texts["_text"], errors="coerce").astype("float64")

@@ -19,7 +19,7 @@ from therapyeval.formatting import listed
 from therapyeval.measures import Measure
 
 SEPARATOR = "\x1f"  # between the cells that make one score: three trials, distance and time, value and unit
-SINGLE, WITH_UNIT, MEAN, SPEED = "single", "with_unit", "mean", "speed"
+SINGLE, WITH_UNIT, MEAN, SUM, SPEED = "single", "with_unit", "mean", "sum", "speed"
 
 # Scales that are both in use under one name, and the exact factor to the scale of the measure. NDI: 50 points = 100%.
 SCALES = {"ndi": {"points": 1.0, "percent": 0.5}, "ndi_pct": {"percent": 1.0, "points": 2.0}}
@@ -43,6 +43,7 @@ RANGE = "a range such as 4-6 in place of a score; its mean is used"
 OUT_OF = "written as n of the highest score, such as 5/10; n is used"
 OTHER_TOP = "n of another highest score than that of the measure; not read"
 FEWER = "some trials are not there; the mean of the others is used"
+INCOMPLETE = "not all items are there; no score"
 NO_TIME = "0 or 999 where a time or a speed belongs; taken as missing"
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
@@ -322,7 +323,7 @@ def _to_registered(cells: pd.DataFrame, measure: Measure, declared: Declared, sc
 
 
 def _combined(cells: pd.DataFrame, n: int, declared: Declared) -> pd.DataFrame:
-    """One row for each text: one cell, the mean of the trials, or distance over time."""
+    """One row for each text: one cell, the mean of the trials, the sum of all items, or distance over time."""
     by_owner = cells.groupby("owner")
     frame = by_owner.agg(number=("number", "mean"), reason=("reason", "first"), flag=("flag", "first"),
                          unread=("unread", "any"), given=("number", "count"), places=("place", "size"))
@@ -331,6 +332,10 @@ def _combined(cells: pd.DataFrame, n: int, declared: Declared) -> pd.DataFrame:
         fewer = (frame["given"] > 0) & (frame["given"] < frame["places"])
         frame["flag"] = frame["flag"].mask(fewer & frame["flag"].isna(), FEWER)
         frame["reason"] = frame["reason"].mask(frame["given"] > 0)
+    if declared.form == SUM:
+        incomplete = (frame["given"] > 0) & (frame["given"] < frame["places"])
+        frame["number"] = (frame["number"] * frame["given"]).mask(incomplete)
+        frame["flag"] = frame["flag"].mask(incomplete, INCOMPLETE)
     if declared.form == SPEED:
         wide = cells.pivot(index="owner", columns="place", values="number").reindex(range(n))
         metres = declared.distance * factor(declared.unit or "m", "m") if declared.distance is not None else wide[0]

@@ -22,7 +22,7 @@ WHY = ("no_baseline", "baseline_window", "no_final", "final_window", "too_close"
 MUST_AGREE = {"version": "version", "scale": "scale", "respondent": "respondent"}
 KEY = ["episode", "measure"]
 COLUMNS = {"episode": "int32", "patient": "int32", "measure": "str", "baseline": "float64", "final": "float64",
-           "baseline_se": "float64", "final_se": "float64", "baseline_date": "datetime64[s]",
+           "interim": "float64", "baseline_se": "float64", "final_se": "float64", "baseline_date": "datetime64[s]",
            "final_date": "datetime64[s]", "days_apart": "float64",
            "why_unpaired": "str", "missing_reason": "str", "has_score": "bool", "is_primary": "bool",
            "is_assigned": "bool"}
@@ -34,8 +34,9 @@ def score_facts(connection, assessments, episodes: pd.DataFrame, chains, cut: pd
 
     Assessments that no fact can use are set aside; entries of one day that were corrected or repeated are merged and
     counted. `baseline` and `final` are valid scores, NaN where there is none, and given also where they are no pair.
-    `is_assigned` says that the set names the measure for the episode, so that a patient who was never measured is
-    eligible too.
+    `interim` is the last valid score at least 7 days after the baseline (where occasions are declared, the last interim
+    one) that agrees with it; it may be the final score. `is_assigned` says that the set names the measure for the
+    episode, so that a patient who was never measured is eligible too.
 
     Parameters
     ----------
@@ -47,14 +48,24 @@ def score_facts(connection, assessments, episodes: pd.DataFrame, chains, cut: pd
         last=episodes["last_visit_date"].fillna(episodes["end_date"]), ended=episodes["end_date"].notna())
     spans = engine.load(connection, "spans", spans)
     rows = linked_assessments(connection, assessments, spans, chains, cut, ledger)
+    rows, pairs, keys, reasons = score_pairs(connection, rows, spans, measures, mapping.timepoint_rule)
+    count_repeats(rows, mapping.timepoint_rule, ledger)
+    return _finished(pairs, keys, reasons, episodes, measures, mapping.measure_set)
+
+
+def score_pairs(connection, rows, spans, measures: MappingType[str, object], rule: str):
+    """The rows as they are paired, the pair of each episode and measure, all of these, and reasons why one is missing.
+
+    Parameters
+    ----------
+    rows : Ibis table: assessments with their `episode`
+    spans : Ibis table: episode, patient, start_date, last (day from which the final score is sought), ended
+    """
     rows = engine.keep(connection, "assessments", _prepared(connection, rows, measures))
-    rule = mapping.timepoint_rule
     days = engine.keep(connection, "score_days", _by_day(rows, rule))
-    _count_repeats(rows, rule, ledger)
     pairs = _pairs(connection, _placed(days, spans, rule), rule)
     reasons = rows.filter(rows.missing_reason.notnull()).select(*KEY, "missing_reason").distinct()
-    keys = engine.fetch(rows.select(*KEY).distinct())
-    return _finished(pairs, keys, engine.fetch(reasons), episodes, measures, mapping.measure_set)
+    return rows, pairs, engine.fetch(rows.select(*KEY).distinct()), engine.fetch(reasons)
 
 
 def linked_assessments(connection, rows, spans, chains, cut: pd.Timestamp, ledger: Ledger):
@@ -97,7 +108,8 @@ def _prepared(connection, rows, measures: MappingType[str, object]):
     finalized = rows.finalized_dt - rows.finalized_dt_offset.fill_null(0).as_interval("m")
     return rows.select("_at", "_file", "_row", "episode", "score", "se", "date", "respondent", "timepoint",
                        "missing_reason", measure="measure_code", version="measure_version", scale="score_scale",
-                       row="_at", within=rows.score.notnull() & ~outside, finalized=finalized.epoch_seconds().fill_null(0))
+                       row="_at", within=rows.score.notnull() & ~outside,
+                       finalized=finalized.epoch_seconds().fill_null(0))
 
 
 def _day(rule: str) -> list[str]:
@@ -117,12 +129,12 @@ def _by_day(table, rule: str):
     kept = {"timepoint": scored.timepoint.min()} if rule != "declared" else {}
     days = scored.group_by(_day(rule)).aggregate(
         row=scored.row.min(), score=scored.score.min(), se=scored.se.min(),
-        conflict=scored.score.min() != scored.score.max(), within=scored.within.all(), version=scored.version.min(), scale=scored.scale.min(),
-        respondent=scored.respondent.min(), **kept)
+        conflict=scored.score.min() != scored.score.max(), within=scored.within.all(),
+        version=scored.version.min(), scale=scored.scale.min(), respondent=scored.respondent.min(), **kept)
     return days.mutate(valid=days.within & ~days.conflict)
 
 
-def _count_repeats(rows, rule: str, ledger: Ledger) -> None:
+def count_repeats(rows, rule: str, ledger: Ledger) -> None:
     """Entries replaced by a later one, or entered again on the same day, are merged; conflicts are pointed out."""
     import ibis
 
@@ -187,15 +199,28 @@ def _pairs(connection, days, rule: str) -> pd.DataFrame:
     latest = ibis.window(group_by=KEY, order_by=[ibis.desc("date"), "row"])
     final = days.filter(days.valid & days.in_final & days.far)
     final = final.mutate(place=ibis.row_number().over(latest)).filter(ibis._.place == 0).select(*KEY, *value)
+    interim = _interim(days, rule, latest)
     seen = days.group_by(KEY).aggregate(**_evidence(days))
     pairs = seen.left_join(base, KEY, rname="base_{name}").drop("base_episode", "base_measure")
     pairs = pairs.rename(**{f"base_{name}": name for name in value})
     pairs = pairs.left_join(final, KEY, rname="final_{name}").drop("final_episode", "final_measure")
     pairs = pairs.rename(**{f"final_{name}": name for name in value})
+    pairs = pairs.left_join(interim, KEY, rname="interim_{name}").drop("interim_episode", "interim_measure")
     return engine.fetch(pairs.mutate(why_unpaired=_why(pairs)).select(
-        *KEY, "why_unpaired", "has_score", baseline="base_score", final="final_score",
+        *KEY, "why_unpaired", "has_score", "interim", baseline="base_score", final="final_score",
         baseline_se="base_se", final_se="final_se", baseline_date="base_date",
         final_date="final_date"))
+
+
+def _interim(days, rule: str, latest):
+    """The last valid score after the baseline that agrees with it, whatever the window."""
+    import ibis
+
+    on_time = days.timepoint == "interim" if rule == "declared" else days.far & days.base_date.notnull()
+    agree = [days[name].identical_to(days[f"base_{name}"]) for name in MUST_AGREE]
+    found = days.filter(days.valid & on_time & days.base_score.notnull(), *agree)
+    found = found.mutate(place=ibis.row_number().over(latest)).filter(ibis._.place == 0)
+    return found.select(*KEY, interim="score")
 
 
 def _evidence(days) -> dict:
@@ -233,19 +258,24 @@ def _finished(pairs: pd.DataFrame, keys: pd.DataFrame, reasons: pd.DataFrame, ep
     """With the unmeasured: rows that only say why there is no score, and measures that the set assigns."""
     assigned = _assigned(episodes, measure_set)
     keys = pd.concat([keys, assigned[KEY]]).drop_duplicates()
-    scores = keys.merge(pairs, "left", KEY).merge(episodes[["episode", "patient"]], "inner", "episode")
+    scores = with_unpaired(keys, pairs, reasons).merge(episodes[["episode", "patient"]], "inner", "episode")
+    scores["days_apart"] = (scores["final_date"] - scores["baseline_date"]).dt.days.astype("float64")
+    scores = scores.sort_values(KEY, ignore_index=True)
+    scores["is_assigned"] = pd.MultiIndex.from_frame(scores[KEY]).isin(pd.MultiIndex.from_frame(assigned[KEY]))
+    scores["is_primary"] = _is_primary(scores, assigned, measures)
+    return scores.astype(COLUMNS)[list(COLUMNS)]
+
+
+def with_unpaired(keys: pd.DataFrame, pairs: pd.DataFrame, reasons: pd.DataFrame) -> pd.DataFrame:
+    """A row for each episode and measure, also where it has no score at all, with the strongest reason for that."""
+    scores = keys.merge(pairs, "left", KEY)
     scores["why_unpaired"] = scores["why_unpaired"].astype("str").fillna("no_baseline")
     scores["has_score"] = scores["has_score"].eq(True).fillna(False).astype(bool)
     rank = reasons["missing_reason"].map({reason: place for place, reason in enumerate(schema.MISSING_REASONS)})
     strongest = rank.groupby([reasons["episode"], reasons["measure"]]).min().rename("rank").reset_index()
     names = dict(enumerate(schema.MISSING_REASONS))
     scores = scores.merge(strongest, "left", KEY)
-    scores["missing_reason"] = scores.pop("rank").map(names).astype("str").fillna("")
-    scores["days_apart"] = (scores["final_date"] - scores["baseline_date"]).dt.days.astype("float64")
-    scores = scores.sort_values(KEY, ignore_index=True)
-    scores["is_assigned"] = pd.MultiIndex.from_frame(scores[KEY]).isin(pd.MultiIndex.from_frame(assigned[KEY]))
-    scores["is_primary"] = _is_primary(scores, assigned, measures)
-    return scores.astype(COLUMNS)[list(COLUMNS)]
+    return scores.assign(missing_reason=scores.pop("rank").map(names).astype("str").fillna(""))
 
 
 def no_scores() -> pd.DataFrame:

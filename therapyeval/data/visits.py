@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from therapyeval.data import engine, schema
-from therapyeval.data.links import describing, linked
+from therapyeval.data.links import describing, linked, looked_up
 from therapyeval.data.quality import LEFT_OUT, Ledger
 
 STALE_BOOKINGS = 0.05  # metric definitions, section 3: warn above
@@ -20,6 +20,8 @@ ODD = {  # what may be odd about a visit, as a bit, and how it is told
     "_unknown": (4, "unknown episode_id; the visit counts without an episode", ""),
     "_other": (8, "patient_id is not that of its episode; the visit counts without an episode", "")}
 LATE_HOURS = 24
+NOTE_HOURS = 48
+AMOUNTS = ("units", "note_on_time")  # of a visit, beside its minutes
 TIMES = ("scheduled_start", "status_dt")
 CANCELS = ("late_cancel", "early_cancel", "cancelled")
 BY_THE_CLINIC = ("clinic", "weather")
@@ -47,6 +49,7 @@ def described_visits(connection, visits, sites, charges, time_zone: str | None):
     visits = _with_status(connection, visits, has_zone)
     visits = _charged(visits, charges)
     visits = visits.mutate(minutes=_minutes(visits), _backward=ibis.literal(False))
+    visits = _noted(billed(visits, charges))
     if "booked_date" in visits.columns:
         lead = visits["date"].delta(visits["booked_date"], unit="day").cast("float64")
         visits = visits.mutate(lead_days=(lead >= 0).ifelse(lead, None), _backward=(lead < 0).fill_null(False))
@@ -171,6 +174,39 @@ def _charged(visits, charges):
     return engine.looked_up(visits, sums, "visit_id", _charged="minutes")
 
 
+def billed(visits, charges):
+    """With `units`, those billed for each visit: reversals net out; codes that begin with G or L, and charges of 0,
+    are left out. Missing where no charge counts; without charges there is no such column."""
+    import ibis
+
+    if charges is None or "units" not in charges.columns:
+        return visits
+    rows = engine.with_absent(charges, cpt="string", amount="float64")
+    left_out = rows.cpt.upper()[:1].isin(("G", "L")).fill_null(False) | (rows.amount == 0).fill_null(False)
+    sums = rows.filter(rows.units.notnull() & ~left_out).group_by("visit_id").aggregate(units=ibis._.units.sum())
+    return engine.looked_up(visits, sums, "visit_id", units="units")
+
+
+def _noted(visits):
+    """With `note_on_time`, 1 where the note was final within 48 hours of the end of the visit (else of its scheduled
+    end, else of its start), 0 where not; missing where the note has no time."""
+    import ibis
+
+    if "note_finalized" not in visits.columns:
+        return visits
+    ends = [name for name in ("ended_dt", "scheduled_end", "scheduled_start") if name in visits.columns]
+    seconds = ibis.coalesce(*(_seconds(visits, name, "note_finalized") for name in ends))
+    on_time = (seconds <= NOTE_HOURS * 3600).cast("float64")
+    return visits.mutate(note_on_time=visits["note_finalized_has_time"].ifelse(on_time, None))
+
+
+def _seconds(visits, start: str, end: str):
+    """Seconds between two times: by instants where both have an offset, else by the clock."""
+    offsets = [visits[f"{name}_offset"].as_interval("m") for name in (start, end)]
+    exact = (visits[end] - offsets[1]).delta(visits[start] - offsets[0], unit="second")
+    return exact.fill_null(visits[end].delta(visits[start], unit="second"))
+
+
 def _minutes(visits):
     """Minutes of each visit: charged, else given, else end - start, else as scheduled; missing where nobody says."""
     import ibis
@@ -185,12 +221,14 @@ def _minutes(visits):
     return ibis.coalesce(*known).cast("float64")
 
 
-def used_visits(connection, visits, episodes, declared: list[str], *, has_charges: bool):
+def used_visits(connection, visits, episodes, declared: list[str], *, has_charges: bool,
+                times: tuple[str, ...] = ()):
     """What facts need of the visits, stored: numbers, date, status, minutes, description, and what is odd (`_odd`).
 
     Parameters
     ----------
     visits : described, with the numbers of patients and staff; episodes : numbered, or None
+    times : columns of times that are kept as well
     """
     import ibis
 
@@ -201,8 +239,20 @@ def used_visits(connection, visits, episodes, declared: list[str], *, has_charge
     is_evaluation = is_visit & (given["visit_type"].lower() == "evaluation").fill_null(False)
     odd = sum((given[name].ifelse(bit, 0) for name, (bit, *_) in ODD.items()), start=ibis.literal(0))
     names = ["_file", "_row", *(["visit_id"] if has_charges else []), "patient", "episode", "date", "status", "minutes"]
+    given = given.mutate(**{name: is_visit.ifelse(given[name], None) for name in AMOUNTS if name in given.columns})
+    names += [name for name in (*AMOUNTS, *times) if name in given.columns]
     return engine.keep(connection, "visits", given.select(
         *names, *own, is_visit=is_visit, is_evaluation=is_evaluation, _odd=odd.cast("int8")))
+
+
+def with_units(facts: pd.DataFrame, visits, chains, cut: pd.Timestamp) -> pd.DataFrame:
+    """Facts about episodes with the units billed for their visits; missing where no visit has a counted charge."""
+    if "units" not in visits.columns:
+        return facts
+    seen = visits.filter(visits.is_visit & visits.units.notnull() & (visits.date <= cut.date()))
+    seen = engine.looked_up(seen.select("episode", "units"), chains, "episode", merged="merged")
+    sums = engine.fetch(seen.filter(seen.merged.notnull()).group_by("merged").aggregate(units=seen.units.sum()))
+    return facts.assign(units=looked_up(facts["episode"], sums.set_index("merged")["units"].astype("float64")))
 
 
 def visit_facts(visits, charges, cut: pd.Timestamp | None, ledger: Ledger):

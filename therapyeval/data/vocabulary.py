@@ -112,10 +112,11 @@ def _match(name: str, listed: list[str], is_own: bool = False) -> dict[str, Matc
 def _columns() -> dict[str, dict[str, Match]]:
     found: dict[str, dict[str, Match]] = {}
     lists = _lists(words.COLUMNS)
-    for table, declared in schema.TABLES.items():
+    tables = {name: schema.TABLES[name] for name in schema.DRAFTED}
+    for table, declared in tables.items():
         for column in declared.columns:
             own, shared = lists.get(f"{table}.{column}"), lists.get(column, [])
-            holders = sum(column in other.columns for other in schema.TABLES.values())
+            holders = sum(column in other.columns for other in tables.values())
             is_own = own is not None or holders == 1
             for word, match in _match(column, shared if own is None else own, is_own).items():
                 best = found.setdefault(word, {}).get(table)

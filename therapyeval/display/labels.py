@@ -11,6 +11,7 @@ from therapyeval.display.cells import number, text_of
 from therapyeval.errors import ParameterError
 from therapyeval.formatting import is_missing
 from therapyeval.metrics import get, names, parse
+from therapyeval.metrics.registry import BANDS
 
 POINTS = ("percent", "point", "points", "score", "")
 NOT_VERIFIED = "threshold not verified"
@@ -127,6 +128,8 @@ class Labels:
 
     def _threshold(self, code: str, arguments: Mapping[str, object]) -> str:
         given = arguments.get("threshold")
+        if isinstance(given, str):
+            return "the MCID of its band of baseline" if given == BANDS else f"{given} of baseline"
         if not is_missing(given):
             return f"{plain(given)} {self.unit(code)}, a threshold given by the user"
         size = self.mcid(code)

@@ -4,13 +4,19 @@ from therapyeval.metrics import (  # noqa: F401 - they register
     access,
     adherence,
     attendance,
+    authorizations,
     caseload,
     cost,
     discharge,
     effectiveness,
     efficiency,
+    experience,
+    goals,
+    predicted,
     reliable,
     responders,
+    staffing,
+    stays,
 )
 from therapyeval.metrics.registry import Call, Metric, Values, get, names, parse
 

@@ -19,13 +19,14 @@ LEFT_OUT, COUNTED = "left_out", "counted"
         population="episodes", cohort_rule="discharged")
 def visit_adherence(facts: Facts) -> Values:
     """Sum of attended visits divided by the sum of planned visits over discharged episodes, not capped at 100%.
-    Episodes without planned visits are missing.
+    Planned as the plan says, else its frequency times its weeks, else as authorized; episodes without any of these
+    are missing.
 
     Source: metric definitions, section 3.
     """
     planned = _planned(facts)
     attended = facts.episodes["n_attended"].where(has_ended(facts) & planned.notna())
-    return Values(attended, weight=planned)
+    return Values(attended, weight=planned, note=_where_planned(facts))
 
 
 @metric(label="Plan of care completed", kind="proportion", unit="proportion", better="higher",
@@ -91,6 +92,14 @@ def closed_admin_share(facts: Facts) -> Values:
 def _planned(facts: Facts) -> pd.Series:
     planned = facts.episodes["planned_visits"].astype(float)
     return planned.where(planned > 0)
+
+
+def _where_planned(facts: Facts) -> str:
+    """What stands for the plan where it gives no number of visits."""
+    if "planned_source" not in facts.episodes:
+        return ""
+    found = sorted(facts.episodes["planned_source"].dropna().unique())
+    return f"where no number of visits was planned: {', '.join(found)}" if found else ""
 
 
 def _closed(facts: Facts) -> pd.Series:

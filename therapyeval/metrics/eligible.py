@@ -40,8 +40,9 @@ def paired_scores(facts: Facts, measure: str | None) -> pd.DataFrame:
 
 def of_measure(facts: Facts, scores: pd.DataFrame, name: str) -> pd.Series:
     """A property of each episode's measure, as a number; NaN where it has none."""
-    used = scores["measure"].dropna().unique()
-    return scores["measure"].map({code: getattr(facts.measure(code), name) for code in used}).astype(float)
+    places, used = pd.factorize(scores["measure"])
+    found = [getattr(facts.measure(code), name) for code in used]
+    return pd.Series(np.array([*found, None], dtype=float)[places], index=scores.index)   # place -1 is the None
 
 
 def best_score(facts: Facts, scores: pd.DataFrame) -> pd.Series:

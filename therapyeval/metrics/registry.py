@@ -13,21 +13,23 @@ import pandas as pd
 from therapyeval.cohort import Facts
 from therapyeval.errors import ParameterError, UnknownNameError
 from therapyeval.formatting import number
-from therapyeval.measures import Measure
 
 KINDS = ("mean", "proportion", "ratio", "median", "time")
 COHORT_RULES = ("discharged", "received", "dated", "point_in_time")
 # How a kind is estimated where it is not the plain way: metric definitions, section 11, column "kind".
-VARIANTS = {"mean": ("", "bootstrap"), "proportion": ("",), "ratio": ("", "count", "exact binomial", "per responder"),
+VARIANTS = {"mean": ("", "bootstrap"), "proportion": ("",),
+            "ratio": ("", "count", "exact binomial", "exact Poisson", "per responder", "per FTE"),
             "median": ("",), "time": ("", "competing")}
-_NUMERIC = {"cut", "p", "threshold", "k", "conversion_days", "gap_days", "cost_per_visit", "cost_per_unit"}
+_NUMERIC = {"cut", "p", "k", "conversion_days", "gap_days", "cost_per_visit", "cost_per_unit", "min_hours",
+            "window"}
 _DATES = {"t"}
+BANDS = "bands"  # in place of a threshold: that of the band of baseline
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Values:
-    """What each unit of a metric's population gives, one entry per row of the population's frame.
+    """What each unit of a metric's population gives, one entry per row of the population's frame (or of `frame`).
 
     Attributes
     ----------
@@ -37,6 +39,7 @@ class Values:
     weight : what divides: the denominator part of a ratio, the scores whose spread is the unit of a mean.
     event : for times, whether the event was seen (else censored); 2 where another end came first.
     unit, span : for metrics over open periods: row position of the unit and index of the span.
+    frame : the units, where they are not the rows of the population's frame.
     levels : classes, each of which gets a row of its own.
     horizon : for times with competing ends, by when.
     note : what every reader of the number has to be told.
@@ -49,6 +52,7 @@ class Values:
     event: pd.Series | None = None
     unit: np.ndarray | None = None
     span: np.ndarray | None = None
+    frame: pd.DataFrame | None = None
     levels: tuple[str, ...] = ()
     horizon: float | None = None
     note: str = ""
@@ -57,12 +61,15 @@ class Values:
 
 @dataclass(frozen=True)
 class Metric:
-    """A named number. `better` is higher, lower, neither or "measure" (the direction of its measure).
+    """A named number. `better` is higher, lower, neither, "measure" (the direction of its measure) or "outcome" (that
+    of the metric it asks about).
 
     `variant` is how its kind is estimated (VARIANTS). `by_level` says that each class has a row of its own, and
     `better_level` which direction is better where classes differ. Metrics on appointments are counted by the
     engine: `statuses` is (numerator, denominator); with `attribute` the numerator has only the appointments with
-    that `value` of it, or each value has a row (`by_level`).
+    that `value` of it, or each value has a row (`by_level`). With `events` the numerator has events of these types,
+    with `amount` it is the sum of that column over those that have it (the others are left out for the `reason`).
+    Where the column `known` is empty they are missing.
     """
 
     name: str
@@ -84,11 +91,36 @@ class Metric:
     better_level: Mapping[str, str] = field(default_factory=dict)
     attribute: str = ""
     value: str = ""
+    events: frozenset[str] = frozenset()
+    amount: str = ""
+    reason: str = ""
+    known: str = ""
 
     @property
     def per_span(self) -> bool:
         """Whether its units are those open in a period, so that it cannot be asked without one."""
         return self.function is not None and "spans" in inspect.signature(self.function).parameters
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """Definition and source as sentences."""
+        text, _, source = " ".join(self.definition.split()).partition(" Source: ")
+        return text, f"Source: {source.rstrip('.')}." if source else ""
+
+    @property
+    def spelled_arguments(self) -> list[str]:
+        """Names of the arguments: the required ones, then the others with what they are when not given."""
+        return [*(f"{name} (required)" for name in self.required),
+                *(f"{name} ({_default(name, value)})" for name, value in self.arguments.items())]
+
+    def to_text(self) -> str:
+        """The definition as the end of a report prints it, and how the metric is asked for."""
+        definition, source = self.said
+        how = f"{self.kind}, {self.variant}" if self.variant else self.kind
+        return "\n".join([f"{self.name}: {self.label}", definition, source, "",
+                          f"kind: {how}; unit: {self.unit}; better: {self.better}",
+                          f"counts {self.population}, {self.cohort_rule}",
+                          f"arguments: {', '.join(self.spelled_arguments) or 'none'}"])
 
 
 @dataclass(frozen=True)
@@ -113,6 +145,8 @@ class Call:
         return self.metric.unit
 
     def better(self, facts: Facts, level: str = "") -> str:
+        if self.metric.better == "outcome":
+            return parse(self.arguments["outcome"]).better(facts)
         if self.metric.better != "measure":
             return self.metric.better_level.get(level, self.metric.better)
         return "higher" if facts.measure(self.measure).sign > 0 else "lower"
@@ -202,14 +236,30 @@ def _call(entry: Metric, given: dict[str, object]) -> Call:
     return Call(entry, arguments, head + "".join(tail))
 
 
+_DEFAULTS = {"measure": "the primary measure", "threshold": "the registered MCID", "t": "the end of the period"}
+
+
+def _default(name: str, value: object) -> str:
+    return _DEFAULTS.get(name, "not given") if value is None else _spelled(value)
+
+
 def _spelled(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _threshold(value: str) -> float | str:
+    """A number; a share of baseline such as "30%", kept as text; or BANDS."""
+    if value == BANDS:
+        return value
+    return f"{float(value[:-1]):.12g}%" if value.endswith("%") else float(value)
 
 
 def _argument(name: str, key: str, value: str) -> object:
     try:
         if key in _DATES:
             return date.fromisoformat(value)
+        if key == "threshold":
+            return _threshold(value)
         return float(value) if key in _NUMERIC else value
     except ValueError:
         wanted = "a date such as 2026-09-30" if key in _DATES else "a number"
@@ -236,13 +286,6 @@ def reaches(change: pd.Series, threshold: pd.Series | float) -> pd.Series:
     """
     slack = TOLERANCE * np.maximum(1.0, np.abs(threshold))
     return (change >= threshold - slack).astype(float).where(change.notna())
-
-
-def threshold_note(measure: Measure, given: float | None) -> str:
-    """What a responder rate must say about its threshold."""
-    if given is not None:
-        return f"threshold {number_text(given)} {measure.unit}, given by the user"
-    return "; ".join([f"MCID {number_text(measure.mcid)} {measure.unit}", *measure.warnings])
 
 
 def number_text(value: float) -> str:

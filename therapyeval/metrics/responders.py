@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
 from therapyeval.cohort import Facts
 from therapyeval.errors import ParameterError
 from therapyeval.metrics.eligible import best_score, not_eligible, of_measure, paired_scores, scores_of
-from therapyeval.metrics.registry import Values, and_exclude, metric, reaches, threshold_note
+from therapyeval.metrics.registry import Values, and_exclude, metric, reaches
+from therapyeval.metrics.thresholds import threshold_of
 
 PAIN = ("nprs", "pain_avg", "vas_pain", "odi", "rmdq", "qbpds")  # measures of Ostelo 2008 and their kin
 THIRTY_PERCENT = 0.30
@@ -17,27 +16,28 @@ THIRTY_PERCENT = 0.30
 
 @metric(label="Responders (change of at least one MCID)", kind="proportion", unit="proportion", better="higher",
         population="episodes", cohort_rule="discharged", two_rules=True)
-def mcid_rate(facts: Facts, measure: str | None = None, threshold: float | None = None) -> Values:
+def mcid_rate(facts: Facts, measure: str | None = None, threshold: float | str | None = None) -> Values:
     """Share of eligible episodes whose change is at least the measure's MCID. Without a measure, each
     episode is judged on its primary measure, and all that are eligible count, whatever they were measured with.
+    `threshold` is a number, a share of baseline ("30%"), or "bands": that registered for the band of the baseline.
 
     Source: metric definitions, section 1; the MCID and its source are those of the measure.
     """
     scores = paired_scores(facts, measure)
-    mcid = _mcid(facts, scores, measure, threshold, "mcid_rate")
+    mcid = threshold_of(facts, scores, measure, threshold, "mcid_rate")
     return Values(reaches(scores["change"], mcid.limit), excluded=mcid.excluded, note=mcid.note)
 
 
 @metric(label="Within one MCID of the best score at baseline", kind="proportion", unit="proportion",
         better="neither", population="episodes", cohort_rule="discharged")
-def cannot_respond_share(facts: Facts, measure: str | None = None, threshold: float | None = None) -> Values:
+def cannot_respond_share(facts: Facts, measure: str | None = None, threshold: float | str | None = None) -> Values:
     """Share of eligible episodes with a baseline score so near the best that a change of one MCID is not possible.
     Without a measure, each episode is judged on its primary measure. A scale without an end never stops anybody.
 
     Source: metric definitions, section 1; the MCID and its source are those of the measure.
     """
     scores = paired_scores(facts, measure)
-    mcid = _mcid(facts, scores, measure, threshold, "cannot_respond_share")
+    mcid = threshold_of(facts, scores, measure, threshold, "cannot_respond_share")
     room = (best_score(facts, scores) - scores["baseline"]) * of_measure(facts, scores, "sign")
     room = room.where(best_score(facts, scores).notna(), float("inf")).where(scores["baseline"].notna())
     return Values(1 - reaches(room, mcid.limit), excluded=mcid.excluded, note=mcid.note)
@@ -45,20 +45,20 @@ def cannot_respond_share(facts: Facts, measure: str | None = None, threshold: fl
 
 @metric(label="Got worse by at least one MCID", kind="proportion", unit="proportion", better="lower",
         population="episodes", cohort_rule="discharged")
-def mcid_worse(facts: Facts, measure: str | None = None, threshold: float | None = None) -> Values:
+def mcid_worse(facts: Facts, measure: str | None = None, threshold: float | str | None = None) -> Values:
     """Share of eligible paired episodes whose score got worse by at least the measure's MCID. Without a measure,
     each episode is judged on its primary measure. Patients without a final score may have got worse, too.
 
     Source: metric definitions, section 1; the MCID and its source are those of the measure.
     """
     scores = paired_scores(facts, measure)
-    mcid = _mcid(facts, scores, measure, threshold, "mcid_worse")
+    mcid = threshold_of(facts, scores, measure, threshold, "mcid_worse")
     return Values(reaches(-scores["change"], mcid.limit), excluded=mcid.excluded, note=mcid.note)
 
 
 @metric(label="Responders (one MCID or 30%)", kind="proportion", unit="proportion", better="higher",
         population="episodes", cohort_rule="discharged")
-def mcid_or_30pct(facts: Facts, measure: str, threshold: float | None = None) -> Values:
+def mcid_or_30pct(facts: Facts, measure: str, threshold: float | str | None = None) -> Values:
     """Share of eligible paired episodes that changed by at least the measure's MCID or by 30% of baseline. Only
     for scales of pain and back disability; a baseline of 0 is left out.
 
@@ -68,7 +68,7 @@ def mcid_or_30pct(facts: Facts, measure: str, threshold: float | None = None) ->
         facts.measure(measure)
         raise ParameterError(f"mcid_or_30pct is not defined for {measure}: only for {', '.join(PAIN)}. Use mcid_rate.")
     scores = paired_scores(facts, measure)
-    mcid = _mcid(facts, scores, measure, threshold, "mcid_or_30pct")
+    mcid = threshold_of(facts, scores, measure, threshold, "mcid_or_30pct")
     either = reaches(scores["change"], mcid.limit).where(
         reaches(scores["change"], mcid.limit) == 1, reaches(_share_of_baseline(scores), THIRTY_PERCENT))
     excluded = and_exclude(mcid.excluded, {"baseline score is 0": scores["baseline"] == 0})
@@ -105,28 +105,6 @@ def target_score_rate(facts: Facts, measure: str, cut: float) -> Values:
     comparison = "at least" if sign > 0 else "at most"
     return Values(reaches(sign * scores["final"], sign * float(cut)), excluded=not_eligible(facts, scores, measure),
                   note=f"final score {comparison} {float(cut):g}")
-
-
-@dataclass(frozen=True)
-class _Threshold:
-    """The MCID of each episode's measure, who is left out, and what a reader must be told of it."""
-
-    limit: pd.Series
-    excluded: pd.Series
-    note: str
-
-
-def _mcid(facts: Facts, scores: pd.DataFrame, measure: str | None, given: float | None, asked: str) -> _Threshold:
-    if given is not None:
-        limit = pd.Series(float(given), index=scores.index)
-    else:
-        limit = of_measure(facts, scores, "mcid")
-        if measure and facts.measure(measure).mcid is None:
-            raise ParameterError(f"no MCID is registered for {measure}. Give one: {asked}:{measure},threshold=…, "
-                                 "or use target_score_rate or pct_improved_rate.")
-    note = threshold_note(facts.measure(measure), given) if measure else "MCID of each episode's primary measure"
-    without = {"no MCID registered for its measure": scores["measure"].notna() & limit.isna()}
-    return _Threshold(limit, and_exclude(not_eligible(facts, scores, measure), without), note)
 
 
 def _share_of_baseline(scores: pd.DataFrame) -> pd.Series:

@@ -16,7 +16,7 @@ from therapyeval.stats.inputs import (
     make_notes,
     number_word,
 )
-from therapyeval.stats.summaries import index_pairs, means, quantile, sort_within
+from therapyeval.stats.summaries import index_pairs, means, quantile_of_sorted, sort_within
 
 _ROUNDING = 64 * np.finfo(float).eps
 
@@ -316,7 +316,7 @@ def median(values: np.ndarray, group: np.ndarray, n_groups: int, *, conf_level: 
     needed = int(np.ceil(np.log2(2 / alpha) - 1e-9))
     thin = f"needs {number_word(needed)} values for an interval"
     note = make_notes(n_groups, (n == 0, NO_VALUE), (~wide, thin))
-    return Interval(quantile(values, group, n_groups, 0.5), low, high, "order statistics", note)
+    return Interval(quantile_of_sorted(ordered, start, n, 0.5), low, high, "order statistics", note)
 
 
 def check_shares(successes: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -67,9 +67,28 @@ def index_pairs(group: np.ndarray, cluster: np.ndarray, n_groups: int) -> tuple[
     import pandas as pd
 
     group = check_codes(group, len(group), n_groups=n_groups)
+    nested = _nested(group, cluster)
+    if nested is not None:
+        return nested
     cluster, n_clusters = check_cluster(cluster, len(group))
     pair, keys = pd.factorize(group * max(n_clusters, 1) + cluster)
     return pair, keys // max(n_clusters, 1)
+
+
+def _nested(group: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """`index_pairs` without hashing, where clusters are small integers that lie in one group each; else None."""
+    cluster = np.asarray(cluster)
+    if cluster.shape != group.shape or cluster.dtype.kind not in "iu" or not len(cluster):
+        return None
+    size = int(cluster.max()) + 1
+    if cluster.min() < 0 or size > 16 * len(cluster) + 1024:
+        return None
+    own = np.full(size, -1, dtype=np.int64)
+    own[cluster] = group
+    if (own[cluster] != group).any():
+        return None
+    present = own >= 0
+    return (np.cumsum(present) - 1)[cluster], own[present]
 
 
 def means(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
@@ -121,7 +140,15 @@ def sort_within(
     values = check_values(values)
     group = check_codes(group, len(values), n_groups=n_groups)
     n = np.bincount(group, minlength=n_groups)
-    return values[np.lexsort((values, group))], np.cumsum(n) - n, n
+    return values[_order(values, group, n_groups)], np.cumsum(n) - n, n
+
+
+def _order(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Positions by group, then value; short codes are sorted by numpy in linear time."""
+    if n_groups > np.iinfo(np.uint16).max:
+        return np.lexsort((values, group))
+    by_value = np.argsort(values)
+    return by_value[np.argsort(group[by_value].astype(np.uint16), kind="stable")]
 
 
 def quantile(values: np.ndarray, group: np.ndarray, n_groups: int, p: float) -> np.ndarray:
@@ -150,8 +177,12 @@ def quantile(values: np.ndarray, group: np.ndarray, n_groups: int, p: float) -> 
     """
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}, but must lie between 0 and 1")
-    ordered, start, n = sort_within(values, group, n_groups)
-    result = np.full(n_groups, np.nan)
+    return quantile_of_sorted(*sort_within(values, group, n_groups), p)
+
+
+def quantile_of_sorted(ordered: np.ndarray, start: np.ndarray, n: np.ndarray, p: float) -> np.ndarray:
+    """`quantile` of values that `sort_within` sorted, so that several quantiles share one sort."""
+    result = np.full(len(n), np.nan)
     filled = n > 0
     place = (n[filled] - 1) * p
     below = np.floor(place).astype(np.int64)

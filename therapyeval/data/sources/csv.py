@@ -31,8 +31,7 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
     body = body if "\n" in body else body.replace("\r", "\n")  # lines of an old Macintosh
     header = body.split("\n", 1)[0]
     delimiter = delimiter or max(DELIMITERS, key=header.count)
-    names = text.checked_names(next(csv.reader([header.rstrip("\r")], delimiter=delimiter), []), name,
-                               number_repeats=number_repeats)
+    names = text.checked_names(_header(header, delimiter, name), name, number_repeats=number_repeats)
     strange: list[tuple[int, str]] = []
 
     def set_aside(row) -> str:
@@ -54,6 +53,14 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
             raise DataError(f"{name} cannot be read as a table with delimiter {delimiter!r}. "
                             "Give `delimiter:` in the mapping, or save it again as CSV.") from None
     return text.numbered(text.as_text(table, name), name, strange)
+
+
+def _header(line: str, delimiter: str, name: str) -> list[str]:
+    try:
+        return next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])
+    except csv.Error:  # a line break or more than 128 KB in one name, a delimiter of several characters
+        raise DataError(f"{name}: its first line cannot be read as column names. Is a quotation mark left open? "
+                        "Save it again as CSV.") from None
 
 
 def unpacked(content: bytes, name: str) -> bytes:

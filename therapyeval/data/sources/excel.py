@@ -18,7 +18,7 @@ from pathlib import Path
 
 from therapyeval.data.sources import text
 from therapyeval.data.sources.raw import BLANK, TITLE, TOTAL, Raw
-from therapyeval.errors import DataError, did_you_mean
+from therapyeval.errors import DataError, TherapyevalError, did_you_mean
 from therapyeval.formatting import first_few, plural
 
 ENDINGS = (".xlsx", ".xlsm")
@@ -83,7 +83,9 @@ def _opened(path: Path):
                 book.close()
     except PermissionError:
         raise _open_elsewhere(path) from None
-    except (zipfile.BadZipFile, SyntaxError, KeyError, OSError, ValueError):  # a ParseError is a SyntaxError
+    except TherapyevalError:
+        raise
+    except Exception:  # a damaged part makes openpyxl fail with whatever error its code runs into
         raise DataError(f"{path.name} is not an Excel workbook, or a damaged one. "
                         "Open it in Excel and save it again as .xlsx.") from None
 

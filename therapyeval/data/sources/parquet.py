@@ -17,7 +17,7 @@ def read(path: Path) -> Raw:
     """The file for the engine; its text where columns are of a kind that only Arrow writes as it is meant."""
     schema = _opened(path).schema_arrow
     text.checked_names(schema.names, path.name)
-    if all(_is_plain(kind) for kind in schema.types):
+    if all(_is_plain(kind) for kind in schema.types) and all(schema.names):  # the engine knows no empty name
         return Raw(path.name, None, parquet=path)
     return loaded(path)
 
@@ -34,12 +34,17 @@ def columns(path: Path) -> list[tuple[str, str, bool]]:
     return [(column.name, name, _is_text(column.type)) for column, name in zip(schema, names, strict=True)]
 
 
+def n_rows(path: Path) -> int:
+    """How many rows the file says that it holds."""
+    return _opened(path).metadata.num_rows
+
+
 def _as_text(path: Path) -> pa.Table:
     import pyarrow as pa
 
     try:
         table = _opened(path).read()
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         raise damaged(path.name) from None
     return text.as_text(table.rename_columns(text.checked_names(table.column_names, path.name)), path.name)
 
@@ -50,7 +55,7 @@ def _opened(path: Path):
 
     try:
         return pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):  # a name of a column that is no text is a ValueError
         raise damaged(path.name) from None
 
 

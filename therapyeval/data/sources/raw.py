@@ -47,9 +47,9 @@ class Raw:
         """Rows that can be used, without those set aside."""
         if self.table is not None:
             return self.table.num_rows
-        import pyarrow.parquet
+        from therapyeval.data.sources import parquet
 
-        return pyarrow.parquet.read_metadata(self.parquet).num_rows
+        return parquet.n_rows(self.parquet)
 
     def as_text(self) -> Raw:
         """The same rows in a table of text; a Parquet file is loaded."""

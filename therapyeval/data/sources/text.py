@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from therapyeval.data.sources.raw import BLANK, Raw, cleaned
+from therapyeval.data.sources.raw import BLANK, LINE_ENDS, MARK, Raw, cleaned
 from therapyeval.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_LINE_ENDS = re.compile(LINE_ENDS)
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # as raw.UNSEEN
 OURS = ("_at", "_file", "_row")  # added to every table; columns of these names in a file are not read
 
 
 def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = False) -> list[str]:
-    """Column names without surrounding spaces.
+    """Column names in one line each, without surrounding spaces; a control character becomes MARK.
 
     Parameters
     ----------
@@ -26,14 +30,16 @@ def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = Fal
     DataError
         Where two columns have one name or there is no name at all.
     """
-    names = [name.strip() for name in names]
+    names = [_UNSEEN.sub(MARK, _LINE_ENDS.sub(" ", name)).strip() for name in names]
     if not any(names):
         raise DataError(f"{file} has no header row: its first line must hold the column names.")
     names = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
     if number_repeats:
-        before = [names[:position].count(name) for position, name in enumerate(names)]
-        names = [f"{name} ({n + 1})" if n else name for name, n in zip(names, before, strict=True)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+        seen: Counter[str] = Counter()
+        for position, name in enumerate(names):
+            seen[name] += 1
+            names[position] = f"{name} ({seen[name]})" if seen[name] > 1 else name
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise DataError(f"{file} has the column {twice[0][:40]!r} twice. Rename one of them.")
     return names

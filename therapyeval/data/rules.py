@@ -1,0 +1,214 @@
+"""Rules about rows that stay: order of dates, ranges, links between tables, days outside an episode.
+
+One pass over each table finds the rows of all its rules. Nothing is corrected here but what cannot be: a number that
+is impossible becomes missing. Rules that set rows aside are where the rows are used; docs/quality.md lists all.
+Source: data model, sections 1, 3 and 5; metric definitions, section 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+
+from therapyeval.data import engine
+from therapyeval.data.quality import Ledger
+
+EITHER_SIDE = {"visits": 1, "assessments": 7}  # days before the start and after the end of the episode
+DAY_MINUTES = 24 * 60
+
+# Of each table, what may not come after what.
+ORDER = {
+    "patients": (("birth_date", "death_date"),),
+    "referrals": (("written_date", "received_date"), ("received_date", "closed_date"),
+                  ("received_date", "auth_expiry")),
+    "episodes": (("onset_date", "start_date"), ("cert_start", "cert_end")),
+    "visits": (("scheduled_start", "scheduled_end"), ("started_dt", "ended_dt"), ("arrived_dt", "ended_dt")),
+    "assessments": (("items_answered", "items_total"),),
+    "enrollment": (("screened_date", "consent_date"), ("consent_date", "withdrawn_date"),
+                   ("allocated_date", "withdrawn_date")),
+    "goals": (("set_date", "target_date"), ("set_date", "met_date")),
+    "satisfaction": (("invited_date", "date"),),
+    "authorizations": (("start_date", "end_date"),),
+    "staff": (("hire_date", "end_date"),), "sites": (("open_date", "close_date"),)}
+
+# Least and greatest possible value; None is open.
+RANGES = {
+    "episodes": {"planned_visits": (0, None), "planned_weeks": (0, None), "goals_met_pct": (0, 100)},
+    "visits": {"minutes": (0, DAY_MINUTES)}, "discharges": {"goals_met_pct": (0, 100)},
+    "referrals": {"authorized_visits": (0, None)}, "authorizations": {"visits_authorized": (0, None)},
+    "goals": {"baseline_level": (-2, 2), "expected_level": (-2, 2), "attained_level": (-2, 2)},
+    "satisfaction": {"nps": (0, 10)}, "admissions": {"interruption_days": (0, None)},
+    "staff_hours": {"paid_hours": (0, 168), "worked_hours": (0, 168), "patient_minutes": (0, 7 * DAY_MINUTES)},
+    "availability": {"available_minutes": (0, DAY_MINUTES), "open_eval_slots": (0, None)}}
+
+# A column that names a row of another table, and what follows where there is none. Links to episodes are looked at
+# where rows are tied to them.
+LINKS = {"patient_id": ("patients", "the row counts, without attributes of the patient"),
+         "referral_id": ("referrals", "the episode counts as one without a referral"),
+         "site_id": ("sites", "the row counts, with the time zone of the mapping"),
+         "staff_id": ("staff", "the row counts, without what the staff table says"),
+         "previous_episode_id": ("episodes", "re-opened episodes are found by their dates"),
+         "rescheduled_to": ("visits", "the row counts as rescheduled")}
+KEYS = {"patients": "patient_id", "referrals": "referral_id", "sites": "site_id", "staff": "staff_id",
+        "episodes": "episode_id", "visits": "visit_id"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule, and the expression that is true where a row breaks it."""
+
+    severity: str
+    rule: str
+    is_broken: object
+    todo: str = ""
+
+
+def without_impossible(tables: MappingType[str, object], ledger: Ledger) -> dict[str, object]:
+    """The tables with impossible numbers made missing, each counted; the rows stay."""
+    tables = dict(tables)
+    for name, ranges in RANGES.items():
+        found = {}
+        for column, limits in ranges.items():
+            if name in tables and column in tables[name].columns and tables[name][column].type().is_numeric():
+                found[column] = _range(tables[name], column, *limits)
+        broken = _point_out(name, tables[name], list(found.values()), ledger) if found else set()
+        if broken:
+            rows = tables[name]
+            tables[name] = rows.mutate(**{column: finding.is_broken.fill_null(False).ifelse(None, rows[column])
+                                          for column, finding in found.items() if finding.rule in broken})
+    return tables
+
+
+def check_rules(tables: MappingType[str, object], ledger: Ledger) -> None:
+    """Point out the rows that break a rule and stay as they are.
+
+    Parameters
+    ----------
+    tables : checked Ibis tables by name, with `_file` and `_row`
+    """
+    care = _care(tables)
+    for name, rows in tables.items():
+        rows = _with_same(rows) if name == "patients" else _with_care(name, rows, care)
+        findings = [*_ordered(name, rows), *_linked(name, rows, tables), *_inside(name, rows), *_of_table(name, rows)]
+        _point_out(name, rows, findings, ledger)
+
+
+def _point_out(name: str, rows, findings: list[Finding], ledger: Ledger) -> set[str]:
+    """Count the rows of every finding in one pass; the rules that some row breaks."""
+    import ibis
+
+    if not findings:
+        return set()
+    flags = {f"_rule_{place}": finding.is_broken.fill_null(False) for place, finding in enumerate(findings)}
+    rows = rows.select("_file", "_row", **flags)
+    found = engine.fetch(rows.filter(ibis.or_(*(rows[flag] for flag in flags))).order_by("_file", "_row"))
+    broken = set()
+    for flag, finding in zip(flags, findings, strict=True):
+        if found[flag].any():
+            ledger.problem(finding.severity, name, found[found[flag]], finding.rule, finding.todo)
+            broken.add(finding.rule)
+    return broken
+
+
+def _range(rows, column: str, low: float, high: float | None) -> Finding:
+    value = rows[column]
+    is_broken, words = value < low, f"below {low}"
+    if high is not None:
+        is_broken, words = is_broken | (value > high), f"not between {low} and {high}"
+    return Finding("warning", f"{column} {words}; taken as missing, the row stays", is_broken, "Correct the values.")
+
+
+def _ordered(name: str, rows) -> list[Finding]:
+    found = []
+    for first, second in ORDER.get(name, ()):
+        if {first, second} <= set(rows.columns) and not rows[first].type().is_string():
+            is_number = rows[first].type().is_numeric()
+            rule = f"{first} is more than {second}" if is_number else f"{second} before {first}"
+            found.append(Finding("warning", rule, _later(rows, first, second),
+                                 "Find out which one is right and correct the export."))
+    return found
+
+
+def _later(rows, first: str, second: str):
+    """Of two moments of which only one has a time of day or a known zone, the days are compared."""
+    later = rows[first] > rows[second]
+    timed = [f"{column}_has_time" for column in (first, second)]
+    if not set(timed) <= set(rows.columns):
+        return later
+    moments = [rows[column] - rows[f"{column}_offset"].fill_null(0).as_interval("m") for column in (first, second)]
+    comparable = rows[f"{first}_offset"].isnull() == rows[f"{second}_offset"].isnull()
+    comparable &= rows[timed[0]] & rows[timed[1]]
+    return comparable.ifelse(moments[0] > moments[1], rows[first].cast("date") > rows[second].cast("date"))
+
+
+def _linked(name: str, rows, tables: MappingType[str, object]) -> list[Finding]:
+    found = []
+    for column, (other, follows) in LINKS.items():
+        key = KEYS[other]
+        is_own_key = name == other and column == key
+        if column in rows.columns and other in tables and key in tables[other].columns and not is_own_key:
+            known = rows[column].isin(tables[other].filter(tables[other][key].notnull())[key])
+            found.append(Finding("note", f"{column} is not in the table {other}; {follows}",
+                                 rows[column].notnull() & ~known))
+    return found
+
+
+def _care(tables: MappingType[str, object]):
+    """Start and end of each source episode; None where there are no dates of episodes."""
+    import ibis
+
+    episodes = tables.get("episodes")
+    if episodes is None or "start_date" not in episodes.columns:
+        return None
+    episodes = engine.with_absent(episodes, discharge_date="date", end_date="date")
+    ends = [episodes["discharge_date"], episodes["end_date"]]
+    if "discharges" in tables:
+        episodes = engine.looked_up(episodes, tables["discharges"], "episode_id", _ended="discharge_date")
+        ends = [episodes["_ended"], episodes["discharge_date"], episodes["end_date"]]
+    return episodes.select("episode_id", _start=episodes["start_date"], _end=ibis.coalesce(*ends))
+
+
+def _with_care(name: str, rows, care):
+    if care is None or name not in EITHER_SIDE or "episode_id" not in rows.columns:
+        return rows
+    return engine.looked_up(rows, care, "episode_id", _start="_start", _end="_end")
+
+
+def _inside(name: str, rows) -> list[Finding]:
+    """Days outside the episode: attended visits, and scores that no follow-up label explains."""
+    import ibis
+
+    if "_start" not in rows.columns:
+        return []
+    margin = EITHER_SIDE[name]
+    day = rows["scheduled_start"].cast("date") if name == "visits" else rows["date"]
+    before, after = rows["_start"].delta(day, unit="day"), day.delta(rows["_end"], unit="day")
+    outside = (before > margin).fill_null(False) | (after > margin).fill_null(False)
+    if name == "visits":
+        return [Finding("warning", f"attended more than {margin} day before the start or after the end of its episode; "
+                                   "the visit counts", outside & (rows["status"] == "attended"),
+                        "Is it another episode's visit, or is a date of the episode wrong?")]
+    is_labelled = "timepoint" in rows.columns
+    follow_up = rows["timepoint"].lower().startswith("follow").fill_null(False) if is_labelled else ibis.literal(False)
+    return [Finding("note", f"dated more than {margin} days before the start or after the end of its episode; it can "
+                            "be no baseline or final score", outside & ~follow_up)]
+
+
+def _with_same(patients):
+    """With `_same`: how many patients are described by the same words and dates."""
+    import ibis
+
+    described = [column for column in patients.columns if column not in ("_at", "_file", "_row", "patient_id")]
+    if not {"birth_date", "sex"} <= set(described):
+        return patients
+    return patients.mutate(_same=patients.count().over(ibis.window(group_by=described)))
+
+
+def _of_table(name: str, rows) -> list[Finding]:
+    if name == "charges" and "units" in rows.columns:
+        return [Finding("note", "negative units: a reversal, which is netted against the charge", rows["units"] < 0)]
+    if "_same" in rows.columns:
+        return [Finding("note", "the same birth date, sex and everything else as another patient_id; nobody is merged",
+                        rows["birth_date"].notnull() & rows["sex"].notnull() & (rows["_same"] > 1),
+                        "If they are one person, merge them in the source.")]
+    return []
