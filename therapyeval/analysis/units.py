@@ -101,7 +101,8 @@ def select_units(call: Call, cohort: Cohort, by: Sequence[str], period: Period |
         asked = _asked_spans(call, facts, period, every)
         values = call.values(facts, spans=asked)
         frame = _frame(values, facts, call)
-        rows, labels = values.unit, np.array([span.label for span in asked], dtype=object)[values.span]
+        rows = values.unit
+        labels = np.array([span.label for span in asked], dtype=object)[values.span] if every else None
     else:
         values = call.values(facts)
         frame = _frame(values, facts, call)
