@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from therapyeval import measures
 from therapyeval.cohort import Cohort, Facts
 from therapyeval.result import Source
+
+settings.register_profile("project", deadline=None)     # the first example pays for imports; speed is `make bench`
+settings.load_profile("project")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -212,7 +212,8 @@ def test_visits_of_an_unknown_episode_or_of_another_patient_count_without_one(re
     assert statuses(dataset) == {"attended": 3}
     assert set(dataset.quality.problems["rule"]) == {
         "unknown episode_id; the visit counts without an episode",
-        "patient_id is not that of its episode; the visit counts without an episode"}
+        "patient_id is not that of its episode; the visit counts without an episode",
+        "no discharge, and the last visit is long ago; closed at that visit (closed_admin)"}
 
 
 def test_visit_counts_and_minutes_of_an_episode(read):
