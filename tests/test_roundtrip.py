@@ -136,7 +136,7 @@ def test_what_the_raw_mapping_declares_is_done_once(tmp_path):
     assert scores.index[scores["is_primary"]].tolist() == ["six_mwt"]
     assert data.facts.episodes.sort_values("site_id")["first_visit_date"].astype("str").tolist() == [
         "2026-01-05", "2026-01-12"]      # 23:30 UTC is 18:30 in New York; India's clock is its own
-    assert data.note == 'yes: "no", 007' and data.facts.episodes["n_late_cancel"].sum() == 1
+    assert data.note == 'yes: "no", 007' and data.facts.episodes["n_early_cancel"].sum() == 1   # the day before
 
 
 def test_a_fingerprint_of_facts_is_that_of_a_set_of_rows(imported):

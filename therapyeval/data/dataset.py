@@ -170,7 +170,8 @@ def _numbered(connection, tables: MappingType[str, object], given: Given, spec: 
     found = {name: engine.view(connection, f"{name}_numbered", numbered(rows, numbers))
              for name, rows in tables.items()}
     if visits is not None:
-        visits = described_visits(connection, visits, tables.get("sites"), tables.get("charges"), spec.time_zone)
+        visits = described_visits(connection, visits, tables.get("episodes"), tables.get("sites"),
+                                  tables.get("charges"), spec.time_zone)
         visits = numbered(visits, numbers, ("patient", "staff"))
         found["visits"] = used_visits(connection, visits, found.get("episodes"),
                                       list(given.attributes.get("visits", ())), has_charges="charges" in tables,

@@ -27,7 +27,7 @@ CANCELS = ("late_cancel", "early_cancel", "cancelled")
 BY_THE_CLINIC = ("clinic", "weather")
 
 
-def described_visits(connection, visits, sites, charges, time_zone: str | None):
+def described_visits(connection, visits, episodes, sites, charges, time_zone: str | None):
     """Checked visits with `date`, final `status`, `lead_days` (where there is a `booked_date`) and `minutes`.
 
     `date` is the day of `scheduled_start` in the time zone of the site (else `time_zone`, else as written).
@@ -35,13 +35,13 @@ def described_visits(connection, visits, sites, charges, time_zone: str | None):
 
     Parameters
     ----------
-    visits, sites, charges : Ibis tables; sites and charges may be None
+    visits, episodes, sites, charges : Ibis tables; all but visits may be None
     """
     import ibis
 
-    has_zone = bool(time_zone) or _any_zone(visits, sites)
+    has_zone = bool(time_zone) or _any_zone(sites)
     if has_zone:
-        visits = _with_zone(visits, sites, time_zone)
+        visits = _with_zone(visits, episodes, sites, time_zone)
         visits = _with_local_time(connection, visits, "scheduled_start", "_here")
         visits = visits.mutate(date=visits["_here"].cast("date"))
     else:
@@ -56,20 +56,26 @@ def described_visits(connection, visits, sites, charges, time_zone: str | None):
     return visits
 
 
-def _any_zone(visits, sites) -> bool:
-    if sites is None or "time_zone" not in sites.columns or "site_id" not in visits.columns:
+def _any_zone(sites) -> bool:
+    if sites is None or "time_zone" not in sites.columns:
         return False
     return bool(sites["time_zone"].count().to_pyarrow().as_py())
 
 
-def _with_zone(visits, sites, time_zone: str | None):
-    """With `_zone`, the time zone of each row; missing where nobody says."""
+def _with_zone(visits, episodes, sites, time_zone: str | None):
+    """With `_zone`, the time zone of each row's site, else of its episode's site where visits name none."""
     import ibis
 
     zone = ibis.literal(time_zone) if time_zone else ibis.null("string")
-    if not _any_zone(visits, sites):
+    named = "site_id" in visits.columns
+    has_episode = episodes is not None and "site_id" in episodes.columns and "episode_id" in visits.columns
+    if not _any_zone(sites) or not (named or has_episode):
         return visits.mutate(_zone=zone)
-    visits = engine.looked_up(visits, sites, "site_id", _zone="time_zone")
+    if named:
+        visits = engine.looked_up(visits, sites, "site_id", _zone="time_zone")
+    else:
+        visits = engine.looked_up(visits, engine.looked_up(episodes, sites, "site_id", _its="time_zone"), "episode_id",
+                                  _zone="_its")
     return visits.mutate(_zone=ibis.coalesce(visits["_zone"], zone))
 
 
