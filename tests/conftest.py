@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from therapyeval import measures
+from therapyeval.cli import main
 from therapyeval.cohort import Cohort, Facts
 from therapyeval.result import Source
 
@@ -33,9 +34,29 @@ def real_data() -> Callable[[str], Path]:
 
 
 @pytest.fixture
+def headache(real_data) -> pd.DataFrame:
+    """The acupuncture trial: everybody with a score after twelve months."""
+    rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
+    return rows.dropna(subset="pk5")
+
+
+@pytest.fixture
 def sample() -> Callable[[str], Path]:
     """A folder of data_samples."""
     return lambda name: ROOT / "data_samples" / name
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit code, what it printed and what it complained about."""
+    def command(*words):
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as stop:
+            code = stop.code
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+    return command
 
 
 def text_table(text: str) -> pd.DataFrame:

@@ -29,6 +29,18 @@ def committed(name):
     return pd.read_csv(FOLDER / "stats" / f"{name}.csv")
 
 
+def kutner():
+    """Days in therapy, and group from 0."""
+    rows = committed("kutner")
+    return rows["y"].to_numpy(dtype=float), rows["group"].to_numpy() - 1
+
+
+def stroke():
+    """Gain in eight weeks, and group from 0."""
+    rows = committed("stroke")
+    return (rows["week8"] - rows["week1"]).to_numpy(dtype=float), pd.factorize(rows["Group"], sort=True)[0]
+
+
 def table(contrast):
     """Estimate, low, high, p and df as columns."""
     return np.column_stack([contrast.estimate, contrast.low, contrast.high, contrast.p_value, contrast.df])

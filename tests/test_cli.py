@@ -5,23 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from therapyeval.cli import main
-
 ROOT = Path(__file__).resolve().parent.parent
 STROKE = ROOT / "data_samples" / "stroke_recovery"
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; returns its exit code, what it printed and what it complained about."""
-    def command(*words):
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as stop:
-            code = stop.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-    return command
 
 
 def complains(outcome, code, words):

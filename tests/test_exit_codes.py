@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from test_cli import complains, run  # noqa: F401  (a fixture)
+from test_cli import complains
 from test_reports import ROOT, names
 
 HARBOR = ROOT / "data_samples" / "harbor_rehab"
@@ -21,7 +21,7 @@ TOO_LATE = "the period 2027Q1 begins after the data cut (2026-09-30): there is n
     (["-p", "period=2026Q2", "-p", "site_id=nort"], NO_SITE),
     (["-p", "period=2027Q1"], TOO_LATE),
 ])
-def test_a_review_of_what_is_not_there(run, tmp_path, words, complaint):  # noqa: F811
+def test_a_review_of_what_is_not_there(run, tmp_path, words, complaint):
     complains(run("report", "quarterly_review", "--data", HARBOR, "--out", tmp_path / "out", *words), 4, complaint)
     left = names(tmp_path / "out")
     assert all(name.endswith(".failed") for name in left)
@@ -33,7 +33,7 @@ def test_a_review_of_what_is_not_there(run, tmp_path, words, complaint):  # noqa
     (["--period", "2027Q1"], TOO_LATE.replace("to review", "to count")),
 ])
 @pytest.mark.parametrize("metric", ["mcid_rate", "no_show_rate"])
-def test_a_question_about_what_is_not_there(run, metric, words, complaint):  # noqa: F811
+def test_a_question_about_what_is_not_there(run, metric, words, complaint):
     complains(run("summarize", HARBOR, metric, *words), 4, complaint)
 
 

@@ -17,7 +17,6 @@ import nbformat
 import openpyxl
 import pandas as pd
 import pytest
-from test_cli import run  # noqa: F401  (a fixture)
 from test_reports import ROOT, names, texts
 from test_reports_browser import BROWSERS_OWN, CHROMIUM, browse, requests  # noqa: F401  (a fixture)
 
@@ -188,12 +187,12 @@ def test_a_review_of_one_hostile_site_is_a_folder_with_a_safe_name(home, tmp_pat
     (["-p", f"{'p' * 100_000}=x"], "no parameter of quarterly_review is called"),
     (["-p", "__import__('os')=x"], "no parameter of quarterly_review is called"),
 ])
-def test_the_command_refuses_hostile_values_and_names_of_parameters(run, tmp_path, words, complaint):  # noqa: F811
+def test_the_command_refuses_hostile_values_and_names_of_parameters(run, tmp_path, words, complaint):
     code, printed, told = run("report", "quarterly_review", "--data", HARBOR, "--out", tmp_path / "out", *words)
     assert code == 4 and printed == "" and complaint in told and told.count("\n") == 1 and len(told) < 300
     assert told.rstrip("\n").isprintable() and names(tmp_path) == []
 
 
-def test_a_word_that_is_no_parameter_is_a_usage_error(run, tmp_path):  # noqa: F811
+def test_a_word_that_is_no_parameter_is_a_usage_error(run, tmp_path):
     code, printed, told = run("report", "quarterly_review", "--data", HARBOR, "--out", tmp_path / "out", "-p", CODE)
     assert code == 2 and printed == "" and "write it as name=value" in told and names(tmp_path) == []

@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from test_cli import complains, run  # noqa: F401  (a fixture)
+from test_cli import complains
 
 from therapyeval.data import importing, read_dataset, sources
 from therapyeval.data.importing import import_dataset
@@ -178,7 +178,7 @@ def test_the_record_holds_no_row_of_a_patient(raw, tmp_path):
     assert record["facts"] == found.fingerprint
 
 
-def test_the_command_prints_a_line_per_table_and_its_code(run, raw, tmp_path):  # noqa: F811
+def test_the_command_prints_a_line_per_table_and_its_code(run, raw, tmp_path):
     code, text, _ = run("import", raw, "--out", tmp_path / "clinic")
     assert code == 0
     assert text.splitlines()[:4] == [

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from therapyeval import measures, yaml_lines
-from therapyeval.cli import main
 from therapyeval.data import profile, read_dataset, vocabulary
 from therapyeval.data.coverage import check_coverage
 from therapyeval.data.draft import draft_mapping
@@ -34,18 +33,6 @@ def draft(tmp_path):
         read_mapping(tmp_path / "mapping.yml", measures.read())
         return [line.strip() for line in text.splitlines()]
     return make
-
-
-@pytest.fixture
-def run(capsys):
-    def command(*words):
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as stop:
-            code = stop.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-    return command
 
 
 def appointments(status, rows=1, date="2026-01-13"):

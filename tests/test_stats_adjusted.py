@@ -37,12 +37,6 @@ def committed(name: str) -> pd.DataFrame:
 
 
 @pytest.fixture
-def headache(real_data) -> pd.DataFrame:
-    rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
-    return rows.dropna(subset="pk5")
-
-
-@pytest.fixture
 def back_pain(real_data) -> pd.DataFrame:
     path = real_data("back_pain_prt") / "Ashar2022_outcomes_demographics.csv"
     rows = pd.read_csv(path, na_values=["<undefined>"])

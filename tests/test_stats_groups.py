@@ -3,29 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from reference_values import agree, committed, joint, reader, table
+from reference_values import agree, committed, joint, kutner, reader, stroke, table
 
 from therapyeval import stats
 from therapyeval.stats.studentized_range import range_p_value, range_quantile
 
 expected = reader("groups")
 ALL_PAIRS = [(0, 1), (0, 2), (1, 2)]
-
-
-@pytest.fixture
-def headache(real_data):
-    rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
-    return rows.dropna(subset="pk5")
-
-
-def kutner():
-    rows = committed("kutner")
-    return rows["y"].to_numpy(dtype=float), rows["group"].to_numpy() - 1
-
-
-def stroke():
-    rows = committed("stroke")
-    return (rows["week8"] - rows["week1"]).to_numpy(dtype=float), pd.factorize(rows["Group"], sort=True)[0]
 
 
 def lung(by):

@@ -14,11 +14,9 @@ ANCOVA = ["pk1", "age", "sex", "migraine", "chronicity"]
 
 
 @pytest.fixture
-def headache(real_data):
-    rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
-    rows = rows.dropna(subset="pk5")
-    return rows.assign(good=(rows["pk5"] <= 0.65 * rows["pk1"]).astype(int),
-                       band=np.digitize(rows["age"], [40.5, 52.5]))
+def headache(headache):
+    return headache.assign(good=(headache["pk5"] <= 0.65 * headache["pk1"]).astype(int),
+                           band=np.digitize(headache["age"], [40.5, 52.5]))
 
 
 @pytest.fixture

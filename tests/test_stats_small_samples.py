@@ -6,28 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from reference_values import agree, committed, reader, table
+from reference_values import agree, kutner, reader, stroke, table
 
 import therapyeval.stats
 from therapyeval import stats
 
 expected = reader("small_samples")
-
-
-@pytest.fixture
-def headache(real_data):
-    rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
-    return rows.dropna(subset="pk5")
-
-
-def kutner():
-    rows = committed("kutner")
-    return rows["y"].to_numpy(dtype=float), rows["group"].to_numpy() - 1
-
-
-def stroke():
-    rows = committed("stroke")
-    return (rows["week8"] - rows["week1"]).to_numpy(dtype=float), pd.factorize(rows["Group"], sort=True)[0]
 
 
 # ---- permutation

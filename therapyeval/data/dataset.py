@@ -95,21 +95,30 @@ def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
     measures = registry.read(local if local.is_file() else None)
     spec = read_spec(folder, mapping, measures)
     files = [*files_of(folder, place, spec), *([local] if local.is_file() else [])]
-    n_bytes = sum(path.stat().st_size for path in files)
-    is_large = n_bytes >= cache.FROM_BYTES
+    is_large = size_of(files) >= cache.FROM_BYTES
     cut_text = "" if data_cut is None else str(data_cut)
     made_from = state_of(files, (spec.file, spec.text, cut_text, sources.name(place)))
     stored, damaged = cache.load(folder, made_from, measures) if is_large else (None, False)
     if stored is None:
-        connection = engine.connect(cache.workspace(folder) if is_large else None, is_huge=n_bytes >= HUGE)
         with engine.reading(files):
-            stored = _made(connection, folder, place, spec, measures, data_cut, made_from)
+            stored = _made(connection_for(folder, files), folder, place, spec, measures, data_cut, made_from)
         if not cache.is_current(made_from, files):
             raise DataError(f"files of {name_of(place)} were changed while they were read. Read them again.")
         stored = cache.store(folder, made_from, stored) if is_large else _kept(stored)
     quality = stored.quality.with_note(cache.DAMAGED, cache.NAME) if damaged else stored.quality
     return Dataset(stored.facts, quality, stored.fingerprint, stored.facts.data_cut, spec.policy, name_of(place),
                    spec.note)
+
+
+def size_of(files: list[Path]) -> int:
+    """Bytes of all files together."""
+    return sum(path.stat().st_size for path in files)
+
+
+def connection_for(folder: Path, files: list[Path]):
+    """An engine for data of this size: what is large may lay rows aside, what is huge works within a limit."""
+    n_bytes = size_of(files)
+    return engine.connect(cache.workspace(folder) if n_bytes >= cache.FROM_BYTES else None, is_huge=n_bytes >= HUGE)
 
 
 def _kept(stored: cache.Stored) -> cache.Stored:

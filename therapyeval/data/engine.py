@@ -31,8 +31,7 @@ def connect(folder: Path | None = None, *, is_huge: bool = False):
     import ibis
 
     connection = ibis.duckdb.connect()
-    place = "" if folder is None else str(folder).replace("'", "''")
-    connection.con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{place}'")
+    connection.con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {_literal('' if folder is None else folder)}")
     if is_huge:
         connection.con.execute(f"SET memory_limit = '{LIMIT}'; SET preserve_insertion_order = false")
     if folder is not None:
@@ -65,9 +64,8 @@ def _is_readable(path: Path) -> bool:
     """Whether every value of a Parquet file can be read, and there are as many rows as it says."""
     import duckdb
 
-    place = str(path).replace("'", "''")
     try:
-        asked = f"SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM read_parquet('{place}')"
+        asked = f"SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM read_parquet({_literal(path)})"
         found = duckdb.connect().execute(asked).fetchall()[0][0]
         return found == parquet.n_rows(path)
     except (duckdb.Error, DataError):
@@ -97,7 +95,7 @@ def _parquet(connection, path: Path, file: int) -> str:
     """What to ask of a Parquet file; its text is trimmed where a column begins or ends unusually in some row."""
     named = {quoted(column): (name, is_text) for column, name, is_text in parquet.columns(path) if name not in OURS}
     texts = [column for column, (_, is_text) in named.items() if is_text]
-    place = "'" + str(path).replace("'", "''") + "'"
+    place = _literal(path)
     odd = [" OR ".join(f"{end} < '!' OR {end} > '~'" for end in (column, f"{column}[-1]")) for column in texts]
     untidy = set()
     if texts:
@@ -165,6 +163,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _literal(path: Path | str) -> str:
+    """A path in SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
 def matching(connection, table, columns: list[str], pattern: str) -> list[str]:
     """The columns of text in which some value matches a regular expression; each distinct value is looked at once."""
     if not columns:
@@ -184,7 +187,7 @@ def keep(connection, name: str, expression):
 
 def keep_rows(connection, name: str, sql: str) -> int:
     """Compute a query once and store its rows as a table; how many there are."""
-    return connection.con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {sql}").fetchone()[0]
+    return connection.con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {sql}").fetchall()[0][0]
 
 
 def fetch(expression) -> pd.DataFrame:
@@ -247,12 +250,12 @@ def read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:
 
 def write(table, path: Path) -> None:
     """The rows of an Ibis table as a Parquet file, without a pass through Python."""
-    connection, place = table.get_backend(), str(path).replace("'", "''")
-    connection.con.execute(f"COPY ({connection.compile(table)}) TO '{place}' (FORMAT parquet, COMPRESSION zstd)")
+    connection = table.get_backend()
+    connection.con.execute(
+        f"COPY ({connection.compile(table)}) TO {_literal(path)} (FORMAT parquet, COMPRESSION zstd)")
 
 
 def parquet_table(connection, name: str, path: Path):
     """A Parquet file as a table that stays on the disk."""
-    place = str(path).replace("'", "''")
-    _view(connection, name, f"SELECT * FROM read_parquet('{place}')")
+    _view(connection, name, f"SELECT * FROM read_parquet({_literal(path)})")
     return connection.table(name)

@@ -19,9 +19,9 @@ from therapyeval import __version__
 from therapyeval import measures as registry
 from therapyeval.data import cache, canonical, engine, sources
 from therapyeval.data.dataset import (
-    HUGE,
     MAPPING_NAME,
     checked_tables,
+    connection_for,
     facts_of,
     located,
     read_dataset,
@@ -105,11 +105,8 @@ def import_dataset(path_or_url: str | Path, out: str | Path, mapping: str | Path
     with _replacing(out) as new:
         staging = Staging(spec, _owners(new / QUARANTINE) / STAGED, out / QUARANTINE / STAGED if before else None,
                           {path: told["files"][path.name] for path in files})
-        n_bytes = sum(path.stat().st_size for path in files)
-        workspace = cache.workspace(folder) if n_bytes >= cache.FROM_BYTES else None
         with engine.reading(files):
-            quality, facts = _write(engine.connect(workspace, is_huge=n_bytes >= HUGE), folder, place, spec, measures,
-                                    staging, new)
+            quality, facts = _write(connection_for(folder, files), folder, place, spec, measures, staging, new)
         if not cache.is_current(made_from, files):
             raise DataError(f"files of {name_of(place)} were changed while they were read. Import them again.")
         if local.is_file():

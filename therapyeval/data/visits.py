@@ -39,7 +39,8 @@ def described_visits(connection, visits, episodes, sites, charges, time_zone: st
     """
     import ibis
 
-    has_zone = bool(time_zone) or _any_zone(sites)
+    sites = sites if _any_zone(sites) else None
+    has_zone = bool(time_zone) or sites is not None
     if has_zone:
         visits = _with_zone(visits, episodes, sites, time_zone)
         visits = _with_local_time(connection, visits, "scheduled_start", "_here")
@@ -63,13 +64,16 @@ def _any_zone(sites) -> bool:
 
 
 def _with_zone(visits, episodes, sites, time_zone: str | None):
-    """With `_zone`, the time zone of each row's site, else of its episode's site where visits name none."""
+    """With `_zone`, the time zone of each row's site, else of its episode's site where visits name none.
+
+    `sites` is None where no site has a time zone.
+    """
     import ibis
 
     zone = ibis.literal(time_zone) if time_zone else ibis.null("string")
     named = "site_id" in visits.columns
     has_episode = episodes is not None and "site_id" in episodes.columns and "episode_id" in visits.columns
-    if not _any_zone(sites) or not (named or has_episode):
+    if sites is None or not (named or has_episode):
         return visits.mutate(_zone=zone)
     if named:
         visits = engine.looked_up(visits, sites, "site_id", _zone="time_zone")
