@@ -16,8 +16,8 @@ report: $(VENV)/installed ## Make the sample reports (a review, two pilots) and 
 	@$(RUN) -m therapyeval report pilot_study --data data_samples/stroke_recovery -p protocol=data_samples/stroke_recovery/pilot.yml --out $(OUT)
 	@$(RUN) -m therapyeval report pilot_study --data data_samples/harbor_rehab -p protocol=data_samples/harbor_rehab/pilot.yml --out $(OUT)
 
-test: $(VENV)/tested ## Run the whole test suite
-	$(RUN) -m pytest
+test: $(VENV)/tested ## Run the whole test suite, a file at a time on two cores
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/tested ## Check the style
 	$(RUN) -m ruff check .

@@ -30,6 +30,13 @@ RANGES = {"lefs": (0, 80), "odi": (0, 100)}
 OF_STAYS = {**RANGES, "gg_dcfs": (10, 60)}
 MODEL = Path(tempfile.mkdtemp()) / "model.csv"     # predictions for every unit that is made up here
 MODEL.write_text("episode,stay,predicted\n" + "".join(f"{i},{i},{0.1 + 0.008 * i:.3f}\n" for i in range(100)))
+
+
+def without_folder(text: str) -> str:
+    """The name of a test: the same in every process, wherever its predictions lie."""
+    return text.replace(str(MODEL.parent), "")
+
+
 # Metrics that need more than their name, or are worth asking in more than one way; {} is a measure.
 ASKED = {
     "target_score_rate": ["target_score_rate:{},cut=30"], "pct_improved_rate": ["pct_improved_rate:odi"],
@@ -267,7 +274,7 @@ def check_sums(frame, whole):
         pd.testing.assert_frame_equal(added.loc[total.index], total, check_dtype=False, rtol=1e-9)
 
 
-@pytest.mark.parametrize("text", OTHERS)
+@pytest.mark.parametrize("text", OTHERS, ids=without_folder)
 @FEW
 @given(seeds, sizes)
 def test_counts_bounds_and_notes_hold_and_sites_add_up(text, seed, n):
@@ -279,7 +286,7 @@ def test_counts_bounds_and_notes_hold_and_sites_add_up(text, seed, n):
     check_sums(sites, whole)
 
 
-@pytest.mark.parametrize("text", OTHERS)
+@pytest.mark.parametrize("text", OTHERS, ids=without_folder)
 @FEW
 @given(seeds, sizes)
 def test_one_site_is_the_same_alone_or_beside_others(text, seed, n):
@@ -296,7 +303,7 @@ def test_one_site_is_the_same_alone_or_beside_others(text, seed, n):
         same(alone, sites[sites["site_id"] == site].drop(columns="site_id").reset_index(drop=True))
 
 
-@pytest.mark.parametrize("text", OTHERS)
+@pytest.mark.parametrize("text", OTHERS, ids=without_folder)
 @FEW
 @given(seeds, sizes)
 def test_names_of_groups_and_the_order_of_rows_change_nothing(text, seed, n):
@@ -313,7 +320,7 @@ def test_names_of_groups_and_the_order_of_rows_change_nothing(text, seed, n):
     same(before.sort_values(order, ignore_index=True), after.sort_values(order, ignore_index=True))
 
 
-@pytest.mark.parametrize("text", OF_MEASURES)
+@pytest.mark.parametrize("text", OF_MEASURES, ids=without_folder)
 @FEW
 @given(seeds, st.sampled_from([5, 40, 90]))
 def test_improving_everybody_never_makes_a_metric_worse(text, seed, n):
@@ -329,7 +336,7 @@ def test_improving_everybody_never_makes_a_metric_worse(text, seed, n):
     assert (gain >= -1e-9).all()
 
 
-@pytest.mark.parametrize("text", OF_APPOINTMENTS)
+@pytest.mark.parametrize("text", OF_APPOINTMENTS, ids=without_folder)
 @FEW
 @given(seeds, st.sampled_from([0, 1, 12, 60]))
 def test_appointments_hold_the_same(text, seed, n):
