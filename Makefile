@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help report test bench lint install clean bundle notebooks pages study-review study-fuzz
+.PHONY: help report test bench lint install clean bundle notebooks pages validation study-review study-fuzz
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ notebooks: $(VENV)/tested ## Run the notebooks, keep the one checked output, emp
 
 pages: $(VENV)/tested ## Write docs/metrics.md and docs/measures.md from the registries
 	PYTHONPATH=. $(RUN) tests/test_pages.py
+
+validation: $(VENV)/tested ## Write docs/validation.md: every reference value beside ours
+	PYTHONPATH=. $(RUN) tests/validation.py
 
 install: $(VENV)/installed ## Create .venv and install what users need
 

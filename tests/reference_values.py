@@ -1,4 +1,4 @@
-"""Reading committed reference values, and comparing to them at the tolerance they deserve."""
+"""Reading committed reference values, comparing to them as closely as they deserve, keeping what was compared."""
 
 import json
 from dataclasses import astuple
@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 FOLDER = Path(__file__).parent / "reference"
-CLOSED_FORM, SEARCHED = 1e-6, 1e-4      # relative; the second where R itself stops an optimizer or a root early
+EXACT, CLOSED_FORM, SEARCHED = 1e-8, 1e-6, 1e-4    # relative; the last where R itself stops an optimizer or root early
+COMPARED = {}      # (topic, case) -> list of (found, wanted, rtol, atol): docs/validation.md is made of it
+
+
+class Reference(np.ndarray):
+    """An array that knows its case, also after slicing."""
+
+    def __array_finalize__(self, parent):
+        self.address = getattr(parent, "address", None)
 
 
 def reader(topic):
@@ -16,7 +24,9 @@ def reader(topic):
     cases = json.loads((FOLDER / topic / "expected.json").read_text())["cases"]
 
     def expected(case, name="rows"):
-        return np.array(_numbers(cases[case]["values"][name]), dtype=float)
+        found = np.array(_numbers(cases[case]["values"][name]), dtype=float).view(Reference)
+        found.address = (topic, case)
+        return found
     return expected
 
 
@@ -41,9 +51,14 @@ def stroke():
     return (rows["week8"] - rows["week1"]).to_numpy(dtype=float), pd.factorize(rows["Group"], sort=True)[0]
 
 
+def limits(interval):
+    """Estimate, low and high as columns."""
+    return np.column_stack([interval.estimate, interval.low, interval.high])
+
+
 def table(contrast):
     """Estimate, low, high, p and df as columns."""
-    return np.column_stack([contrast.estimate, contrast.low, contrast.high, contrast.p_value, contrast.df])
+    return np.column_stack([limits(contrast), contrast.p_value, contrast.df])
 
 
 def joint(test):
@@ -51,5 +66,8 @@ def joint(test):
     return [number for number in astuple(test)[:4] if not np.isnan(number)]
 
 
-def agree(found, wanted, rtol=CLOSED_FORM):
-    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=1e-12)
+def agree(found, wanted, rtol=CLOSED_FORM, atol=1e-12):
+    wanted = np.asanyarray(wanted)
+    COMPARED.setdefault(getattr(wanted, "address", None), []).append(
+        (np.asarray(found, float), np.asarray(wanted, float), rtol, atol))
+    np.testing.assert_allclose(np.asarray(found, float), np.asarray(wanted), rtol=rtol, atol=atol)

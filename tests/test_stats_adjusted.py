@@ -1,39 +1,23 @@
 """Adjusted differences: least squares with classical, HC2, HC3 and CR2 variance, against R."""
 
-import json
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from reference_values import EXACT, committed, reader, table
+from reference_values import agree as agree_at
 
 from therapyeval import stats
 
-FOLDER = Path(__file__).parent / "reference" / "stats"
-REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
+expected, agree = reader("stats"), partial(agree_at, rtol=EXACT)
 PLAIN = ("classical", "HC2", "HC3")
 ANCOVA = ["pk1", "age", "sex", "migraine", "chronicity"]
-
-
-def expected(case: str) -> np.ndarray:
-    return np.array(REFERENCE[case]["values"]["rows"], dtype=float)
-
-
-def table(contrast: stats.Contrast) -> np.ndarray:
-    return np.column_stack([contrast.estimate, contrast.low, contrast.high, contrast.p_value, contrast.df])
-
-
-def agree(found, wanted):
-    np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-12)
 
 
 def adjusted(rows: pd.DataFrame, outcome: str, group: str, pairs, covariates=(), **options) -> stats.Contrast:
     codes = pd.factorize(rows[group], sort=True)[0]
     return stats.adjusted_difference(rows[outcome], codes, pairs, rows[list(covariates)], **options)
-
-
-def committed(name: str) -> pd.DataFrame:
-    return pd.read_csv(FOLDER / f"{name}.csv")
 
 
 @pytest.fixture

@@ -1,20 +1,17 @@
 """Standardized differences, against R tableone and cases worked out by hand."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from reference_values import EXACT, agree, committed, reader
 
 from therapyeval import stats
 
-FOLDER = Path(__file__).parent / "reference" / "stats"
-REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
+read = reader("stats")
 
 
 def expected(case: str) -> np.ndarray:
-    return np.array(REFERENCE[case]["values"]["smd"], dtype=float)
+    return read(case, "smd")
 
 
 def numeric(rows: pd.DataFrame, columns: list[str], by: str) -> np.ndarray:
@@ -33,27 +30,27 @@ def categorical(rows: pd.DataFrame, column: str, by: str) -> float:
      ("smd.numeric_lung", "lung", ["age", "time"], "sex")],
 )
 def test_numeric_differences_agree_with_tableone(case, file, columns, by):
-    rows = pd.read_csv(FOLDER / f"{file}.csv")
-    np.testing.assert_allclose(numeric(rows, columns, by), expected(case), rtol=1e-8)
+    rows = committed(file)
+    agree(numeric(rows, columns, by), expected(case), rtol=EXACT)
 
 
 def test_categorical_differences_agree_with_tableone():
     variables = [("veteran", "celltype", "trt"), ("lung", "ecog", "sex"), ("kidney", "disease", "sex"),
                  ("kidney", "status", "sex")]
-    found = [categorical(pd.read_csv(FOLDER / f"{file}.csv"), column, by) for file, column, by in variables]
-    np.testing.assert_allclose(found, expected("smd.categorical"), rtol=1e-8)
+    found = [categorical(committed(file), column, by) for file, column, by in variables]
+    agree(found, expected("smd.categorical"), rtol=EXACT)
 
 
 def test_differences_in_the_headache_trial_agree_with_tableone(real_data):
     rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
     rows = rows.dropna(subset="pk5")
     found = [*numeric(rows, ["age", "pk1", "chronicity"], "group"), categorical(rows, "sex", "group")]
-    np.testing.assert_allclose(found, expected("smd.acupuncture"), rtol=1e-8)
+    agree(found, expected("smd.acupuncture"), rtol=EXACT)
 
 
 def test_the_docstring_example_agrees_with_tableone():
     found = stats.smd_categorical(np.array([0.2, 0.3, 0.5]), np.array([0.3, 0.3, 0.4]))
-    assert found == pytest.approx(expected("smd.docstring").item(), rel=1e-8)
+    agree([found], expected("smd.docstring"), rtol=EXACT)
 
 
 def test_numeric_difference_has_the_sign_of_a_minus_b():

@@ -1,41 +1,29 @@
 """Differences of two groups, against R, published tables and cases worked out by hand."""
 
-import json
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from reference_values import EXACT, committed, reader, table
+from reference_values import agree as agree_at
 
 from therapyeval import stats
 
-FOLDER = Path(__file__).parent / "reference" / "stats"
-REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
-
-
-def expected(case: str, name: str = "rows") -> np.ndarray:
-    return np.array(REFERENCE[case]["values"][name], dtype=float)
-
-
-def table(contrast: stats.Contrast) -> np.ndarray:
-    return np.column_stack([contrast.estimate, contrast.low, contrast.high, contrast.p_value, contrast.df])
-
-
-def agree(found, wanted):
-    np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-12)
+expected, agree = reader("stats"), partial(agree_at, rtol=EXACT)
 
 
 # ---- Welch
 
 def test_welch_agrees_with_r_on_days_in_therapy_by_prior_fitness():
-    rows = pd.read_csv(FOLDER / "kutner.csv")
+    rows = committed("kutner")
     found = stats.welch(rows["y"], rows["group"].to_numpy(), [(1, 2), (1, 3), (3, 2)])
     agree(table(found), expected("welch.kutner"))
     assert found.method == "Welch t" and found.note.tolist() == ["", "", ""]
 
 
 def test_welch_agrees_with_r_at_ninety_percent_on_stroke_recovery():
-    rows = pd.read_csv(FOLDER / "stroke.csv")
+    rows = committed("stroke")
     group = pd.factorize(rows["Group"], sort=True)[0]
     found = stats.welch(rows["week8"] - rows["week1"], group, [(0, 1), (0, 2)], conf_level=0.90)
     agree(table(found), expected("welch.stroke_90"))

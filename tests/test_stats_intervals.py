@@ -1,28 +1,17 @@
 """Intervals of many groups at once, against R and against the worked examples of the metric definitions."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from reference_values import EXACT, committed, limits, reader
+from reference_values import agree as agree_at
 
 from therapyeval import stats
 
-FOLDER = Path(__file__).parent / "reference" / "stats"
-REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
-
-
-def expected(case: str, name: str = "rows") -> np.ndarray:
-    return np.array(REFERENCE[case]["values"][name], dtype=float)
-
-
-def table(interval: stats.Interval) -> np.ndarray:
-    return np.column_stack([interval.estimate, interval.low, interval.high])
-
-
-def agree(found, wanted, tolerance=1e-8):
-    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=1e-12)
+expected, agree = reader("stats"), partial(agree_at, rtol=EXACT)
 
 
 def codes(column: pd.Series) -> tuple[np.ndarray, int]:
@@ -43,43 +32,43 @@ ONE = np.zeros(3, dtype=int)
     ],
 )
 def test_mean_agrees_with_r_for_clustered_rows(file, case, value, by, cluster, level):
-    rows = pd.read_csv(FOLDER / f"{file}.csv")
+    rows = committed(file)
     group, n_groups = codes(rows[by])
     found = stats.mean(rows[value], group, rows[cluster], n_groups, conf_level=level)
-    agree(table(found), expected(case))
+    agree(limits(found), expected(case))
 
 
 def test_mean_agrees_with_r_at_ninety_percent_with_groups_in_their_own_order():
-    rows = pd.read_csv(FOLDER / "kidney.csv")
+    rows = committed("kidney")
     group = rows["disease"].map({"Other": 0, "GN": 1, "AN": 2, "PKD": 3}).to_numpy()
     found = stats.mean(rows["time"], group, rows["id"], 4, conf_level=0.90)
-    agree(table(found), expected("mean.kidney_90"))
+    agree(limits(found), expected("mean.kidney_90"))
 
 
 def test_mean_of_one_row_per_patient_is_the_ordinary_t_interval_of_r():
-    stroke = pd.read_csv(FOLDER / "stroke.csv")
+    stroke = committed("stroke")
     group, n_groups = codes(stroke["Group"])
     found = stats.mean(stroke["week8"] - stroke["week1"], group, stroke["Subject"], n_groups)
-    agree(table(found), expected("mean.stroke_change"))
+    agree(limits(found), expected("mean.stroke_change"))
 
 
 def test_mean_agrees_with_r_on_the_headache_trial_by_practice(real_data):
     rows = pd.read_csv(real_data("acupuncture_headache") / "acupuncture.csv", encoding="utf-8-sig")
     rows = rows.dropna(subset="pk5")
     found = stats.mean(rows["pk5"], rows["group"].to_numpy(), rows["practice_id"], 2)
-    agree(table(found), expected("mean.acupuncture_practice"))
+    agree(limits(found), expected("mean.acupuncture_practice"))
 
 
 def test_mean_change_of_the_toy_cohort_is_7_from_minus_33_to_47():
     found = stats.mean(np.array([24.0, 5, -8]), ONE, np.array([1, 2, 3]), 1)
-    assert table(found).round(1).tolist() == [[7.0, -33.0, 47.0]]
+    assert limits(found).round(1).tolist() == [[7.0, -33.0, 47.0]]
     assert stats.sd(np.array([24.0, 5, -8]), ONE, 1).round(1).tolist() == [16.1]
 
 
 def test_net_promoter_score_is_40_from_25_3_to_54_7():
     answers = np.repeat([100.0, 0, -100], [55, 30, 15])
     found = stats.mean(answers, np.zeros(100, dtype=int), np.arange(100), 1)
-    assert table(found).round(1).tolist() == [[40.0, 25.3, 54.7]]
+    assert limits(found).round(1).tolist() == [[40.0, 25.3, 54.7]]
 
 
 def test_two_patients_are_needed_for_the_interval_of_a_mean():
@@ -110,7 +99,7 @@ def test_proportions_agree_with_r_at_two_levels():
     k, n = expected("proportion", "k"), expected("proportion", "n")
     for level, name in ((0.95, "limits95"), (0.99, "limits99")):
         found = stats.proportion(k.astype(int), n.astype(int), conf_level=level)
-        agree(table(found)[:, 1:], expected("proportion", name))
+        agree(limits(found)[:, 1:], expected("proportion", name))
         agree(found.estimate, k / n)
 
 
@@ -123,13 +112,13 @@ def test_proportions_agree_with_r_at_two_levels():
 )
 def test_proportions_of_the_metric_definitions(k, n, low, high):
     found = stats.proportion(np.array([k]), np.array([n]))
-    assert (100 * table(found)).round(1).tolist() == [[round(100 * k / n, 1), low, high]]
+    assert (100 * limits(found)).round(1).tolist() == [[round(100 * k / n, 1), low, high]]
 
 
 def test_the_limits_of_none_and_of_all_are_exactly_0_and_1():
     found = stats.proportion(np.array([0, 7, 0]), np.array([7, 7, 0]))
     assert found.low[0] == 0.0 and found.high[1] == 1.0
-    assert np.isnan(table(found)[2]).all() and found.note.tolist() == ["", "", "no unit has a value"]
+    assert np.isnan(limits(found)[2]).all() and found.note.tolist() == ["", "", "no unit has a value"]
 
 
 # ---- ratio
@@ -143,15 +132,15 @@ def test_the_limits_of_none_and_of_all_are_exactly_0_and_1():
     ],
 )
 def test_ratios_agree_with_r_survey(case, file, a, b, by, cluster):
-    rows = pd.read_csv(FOLDER / f"{file}.csv")
+    rows = committed(file)
     group, n_groups = codes(rows[by])
     found = stats.ratio(stats.pair_sums(rows[a], rows[b], group, rows[cluster], n_groups))
-    agree(table(found), expected(case))
+    agree(limits(found), expected(case))
 
 
 def test_gain_per_visit_of_the_toy_cohort_is_1_11():
     sums = stats.pair_sums(np.array([24.0, 5, -8]), np.array([8.0, 6, 5]), ONE, np.array([1, 2, 3]), 1)
-    assert table(stats.ratio(sums)).round(2).tolist() == [[1.11, -4.55, 6.76]]
+    assert limits(stats.ratio(sums)).round(2).tolist() == [[1.11, -4.55, 6.76]]
 
 
 def test_thin_ratios_say_why_they_have_no_interval():
@@ -181,23 +170,23 @@ def test_event_rates_agree_with_r_at_two_levels():
     events, exposure = expected("event_rate", "x").astype(int), expected("event_rate", "exposure")
     for level, name in ((0.95, "limits95"), (0.90, "limits90")):
         found = stats.event_rate(events, exposure, per=1.0, conf_level=level)
-        agree(table(found)[:, 1:], expected("event_rate", name))
+        agree(limits(found)[:, 1:], expected("event_rate", name))
         agree(found.estimate, events / exposure)
 
 
 def test_complaint_and_fall_rates_of_the_metric_definitions():
     found = stats.event_rate(np.array([3, 0, 2]), np.array([4000, 4000, 5000]))
-    assert table(found).round(2).tolist() == [[0.75, 0.15, 2.19], [0.0, 0.0, 0.92], [0.4, 0.05, 1.44]]
+    assert limits(found).round(2).tolist() == [[0.75, 0.15, 2.19], [0.0, 0.0, 0.92], [0.4, 0.05, 1.44]]
 
 
 def test_observed_to_expected_ratio_of_the_metric_definitions():
     found = stats.event_rate(np.array([2]), np.array([2.2]), per=1.0)
-    assert table(found).round(2).tolist() == [[0.91, 0.11, 3.28]]
+    assert limits(found).round(2).tolist() == [[0.91, 0.11, 3.28]]
 
 
 def test_no_exposure_gives_no_rate():
     found = stats.event_rate(np.array([0, 1]), np.array([0.0, 0.0]))
-    assert np.isnan(table(found)).all() and found.note.tolist() == ["no exposure"] * 2
+    assert np.isnan(limits(found)).all() and found.note.tolist() == ["no exposure"] * 2
 
 
 # ---- median
@@ -207,20 +196,20 @@ def test_no_exposure_gives_no_rate():
     [("median.lung", "lung", "time", "sex"), ("median.kutner", "kutner", "y", "group")],
 )
 def test_medians_agree_with_r(case, file, value, by):
-    rows = pd.read_csv(FOLDER / f"{file}.csv")
+    rows = committed(file)
     group, n_groups = codes(rows[by])
-    agree(table(stats.median(rows[value], group, n_groups)), expected(case))
+    agree(limits(stats.median(rows[value], group, n_groups)), expected(case))
 
 
 def test_medians_agree_with_r_at_eighty_percent():
-    rows = pd.read_csv(FOLDER / "veteran.csv")
+    rows = committed("veteran")
     group = rows["celltype"].map({"squamous": 0, "smallcell": 1, "adeno": 2, "large": 3}).to_numpy()
-    agree(table(stats.median(rows["age"], group, 4, conf_level=0.80)), expected("median.veteran_80"))
+    agree(limits(stats.median(rows["age"], group, 4, conf_level=0.80)), expected("median.veteran_80"))
 
 
 def test_episode_days_of_the_toy_cohort_are_38_5_from_21_to_56():
     found = stats.median(np.array([42.0, 35, 35, 21, 56, 42]), np.zeros(6, dtype=int), 1)
-    assert table(found).tolist() == [[38.5, 21, 56]]
+    assert limits(found).tolist() == [[38.5, 21, 56]]
 
 
 @pytest.mark.parametrize(("level", "needed", "word"), [(0.95, 6, "six"), (0.99, 8, "eight"), (0.5, 2, "two")])

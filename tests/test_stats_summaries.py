@@ -1,29 +1,26 @@
 """Descriptive numbers per group, against R."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from reference_values import EXACT, agree, committed, reader
 
 from therapyeval import stats
 
-FOLDER = Path(__file__).parent / "reference" / "stats"
-REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
+expected = reader("stats")
 
 
 @pytest.mark.parametrize(("file", "value", "by"), [("lung", "time", "sex"), ("kutner", "y", "group")])
 def test_quantiles_and_sd_agree_with_r(file, value, by):
-    rows = pd.read_csv(FOLDER / f"{file}.csv")
+    rows = committed(file)
     group = rows[by].to_numpy() - 1
     n_groups = group.max() + 1
-    case = REFERENCE[f"quantile.{file}"]["values"]
-    for column, p in enumerate(case["p"]):
+    case = f"quantile.{file}"
+    for column, p in enumerate(expected(case, "p")):
         found = stats.quantile(rows[value], group, n_groups, p)
-        np.testing.assert_allclose(found, np.array(case["rows"])[:, column], rtol=1e-8)
+        agree(found, expected(case)[:, column], rtol=EXACT)
     found = stats.sd(rows[value], group, n_groups)
-    np.testing.assert_allclose(found, REFERENCE[f"sd.{file}"]["values"]["sd"], rtol=1e-8)
+    agree(found, expected(f"sd.{file}", "sd"), rtol=EXACT)
 
 
 def test_sd_of_the_headache_trial_is_the_published_one(real_data):

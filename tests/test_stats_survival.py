@@ -1,16 +1,12 @@
 """Kaplan-Meier quantiles, against R survfit and against cases worked out by hand."""
 
-import json
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
+from reference_values import EXACT, agree, committed, reader
 
 from therapyeval import stats
 
-FOLDER = Path(__file__).parent / "reference" / "stats"
-REFERENCE = json.loads((FOLDER / "expected.json").read_text())["cases"]
+expected = reader("stats")
 
 
 def one_group(durations: list[float], seen: list[int], **options) -> tuple:
@@ -29,13 +25,12 @@ def one_group(durations: list[float], seen: list[int], **options) -> tuple:
     ],
 )
 def test_quantiles_and_limits_agree_with_r(case, file, event, by, levels, conf_level):
-    rows, wanted = pd.read_csv(FOLDER / f"{file}.csv"), REFERENCE[case]["values"]
+    rows = committed(file)
     group = rows[by].map({level: code for code, level in enumerate(levels)}).to_numpy()
-    for column, p in enumerate(wanted["p"]):
+    for column, p in enumerate(expected(case, "p")):
         found = stats.time_quantile(rows["time"], rows[event], group, len(levels), p=p, conf_level=conf_level)
         for name in ("estimate", "low", "high"):
-            values = np.array(wanted[name], dtype=float)[:, column]
-            np.testing.assert_allclose(getattr(found, name), values, rtol=1e-8, err_msg=f"{name} at {p}")
+            agree(getattr(found, name), expected(case, name)[:, column], rtol=EXACT)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +43,7 @@ def test_quantiles_and_limits_agree_with_r(case, file, event, by, levels, conf_l
 )
 def test_median_is_the_one_r_prints(case, durations, seen):
     found = one_group(durations, seen)
-    np.testing.assert_array_equal(found[:3], np.array(REFERENCE[case]["values"]["row"], dtype=float))
+    agree(found[:3], expected(case, "row"), rtol=0)
 
 
 def test_days_to_evaluation_of_the_metric_definitions():
