@@ -121,7 +121,7 @@ def tab(tmp_path):
     opened.close()
 
 
-def wait(test, seconds: float = 60):
+def wait(test, seconds: float = 180):
     """What `test` gives as soon as it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -147,6 +147,7 @@ def server(command: list[str], folder: Path, pattern: str):
             process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
 
 
 def serve_app(data: Path, folder: Path):

@@ -79,7 +79,7 @@ def nbval(workdir: Path, *folders: Path) -> subprocess.CompletedProcess:
     empty.write_text("[pytest]\n")
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.run([sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "-c", str(empty),
-                           *map(str, folders)], capture_output=True, text=True, timeout=120, cwd=workdir,
+                           *map(str, folders)], capture_output=True, text=True, timeout=600, cwd=workdir,
                           env=dict(os.environ, PYTHONPATH=path))
 
 
@@ -88,7 +88,7 @@ def renew(path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, store_widget_state=False,
+    NotebookClient(notebook, timeout=600, store_widget_state=False,
                    resources={"metadata": {"path": str(path.parent)}}).execute()
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
