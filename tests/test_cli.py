@@ -52,6 +52,17 @@ def test_compare_prints_groups_and_contrasts(run):
     assert code == 0 and "ANCOVA on baseline" in text and "new OT - usual" in text
 
 
+def test_compare_takes_a_model_a_margin_and_several_metrics(run):
+    code, text, _ = run("compare", STROKE, "score_change:barthel_100", "final_score:barthel_100", "--groups", "arm",
+                        "--reference", "usual", "--model", "student", "--margin", "1 MCID", "--p-adjust", "holm")
+    assert code == 0 and "Student t, equal spread; P adjusted for 4 tests (holm)" in text and "equivalence" in text
+    assert "Checks of the model" in text and "f_ratio" in text
+    code, text, _ = run("compare", STROKE, "mcid_rate:barthel_100", "--groups", "arm", "--subgroup", "site_id")
+    assert code == 0 and "interaction" in text
+    unknown = run("compare", STROKE, "score_change:barthel_100", "--groups", "arm", "--model", "anova")
+    complains(unknown, 4, "no model is called")
+
+
 def test_an_unknown_command_or_option_is_a_usage_error(run):
     assert run("summarise", STROKE)[0] == 2
     assert run("summarize")[0] == 2

@@ -45,6 +45,7 @@ def test_back_pain_report_holds_the_published_numbers(report, real_data):
         "PRT": (33, 50), "placebo": (10, 51), "usual": (5, 50)}
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert "Pain reprocessing therapy" in html and "Nothing is withheld" in html
+    assert "Largest influence of one unit" in html and "no single unit weighs heavily" in html
 
 
 def test_headache_report_holds_both_variances(report):

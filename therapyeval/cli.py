@@ -141,11 +141,13 @@ def run_summarize(args: argparse.Namespace) -> str:
 
 
 def run_compare(args: argparse.Namespace) -> str:
-    """Compare a metric between groups."""
+    """Compare metrics between groups."""
     dataset = _read(args)
     cohort = dataset.cohort(**_pairs(args.where))
-    result = te.compare(cohort, args.metric, groups=args.groups, reference=args.reference or None, adjust=args.adjust,
-                        period=args.period, cluster=args.cluster, variance=args.variance, conf_level=args.conf_level)
+    result = te.compare(cohort, args.metrics, groups=args.groups, reference=args.reference or None, adjust=args.adjust,
+                        period=args.period, cluster=args.cluster, variance=args.variance, model=args.model,
+                        subgroups=args.subgroup, margin=args.margin, p_adjust=args.p_adjust,
+                        conf_level=args.conf_level)
     return _deliver(result, args, dataset)
 
 
@@ -276,12 +278,20 @@ def _add_questions(commands: argparse._SubParsersAction) -> None:
 
     compare = _command(commands, "compare", run_compare)
     _data(compare)
-    compare.add_argument("metric", metavar="METRIC")
+    compare.add_argument("metrics", nargs="+", metavar="METRIC", help="such as score_change:lefs or mcid_rate:lefs")
     compare.add_argument("--groups", required=True, metavar="C", help="attribute that names the groups")
     compare.add_argument("--reference", action="append", metavar="R", help="group that others are compared with")
     compare.add_argument("--adjust", action="append", default=[], metavar="C", help="covariate; may be repeated")
     compare.add_argument("--cluster", metavar="C", help="attribute whose values are clusters")
-    compare.add_argument("--variance", choices=("HC3", "HC2", "classical", "CR2"), default="HC3")
+    compare.add_argument("--variance", choices=("HC3", "HC2", "classical", "CR2"), default="HC3",
+                         help="of an adjusted difference of means (HC3)")
+    compare.add_argument("--model", metavar="M", help="such as student, mann_whitney, permutation, logistic or firth "
+                         "(default: by metric, covariates and clusters; the result says which and why)")
+    compare.add_argument("--subgroup", action="append", default=[], metavar="C",
+                         help="attribute with subgroups stated beforehand; adds the interaction test")
+    compare.add_argument("--margin", metavar="X", help="of equivalence and non-inferiority: 0.1, 5 or \"0.5 MCID\"")
+    compare.add_argument("--p-adjust", choices=("holm", "hochberg", "benjamini_hochberg"),
+                         help="P values of all contrasts and metrics together")
     _question(compare)
 
 

@@ -24,8 +24,20 @@ EXCLUSIONS = ["metric", "reason", "n", "n_people"]
 PEOPLE = ("numerator", "complement", "n_missing", "n_excluded")
 RESERVED = frozenset((*COLUMNS, "section", "table", "period"))
 STATISTICS = ("mean", "sd", "median", "q1", "q3", "p90", "min", "max", "count", "proportion", "ratio",
-              "difference", "risk_difference", "smd", "mean_moving_range", "lower_limit", "upper_limit",
-              "tipping_point")
+              "difference", "risk_difference", "risk_ratio", "odds_ratio", "rate_ratio", "number_needed", "hedges_g",
+              "superiority", "shift", "rank_difference", "smd", "icc", "f_ratio", "chi_square", "interaction",
+              "equivalence", "non_inferiority", "mean_moving_range", "lower_limit", "upper_limit", "tipping_point",
+              "check_skewness", "check_normality", "check_spread", "check_influence", "check_expected",
+              "check_dispersion", "check_overlap", "check_clusters", "check_convergence")
+CHECK = "check_"                  # rows that say whether the model of a comparison may be trusted
+ALL_GROUPS = "all groups"         # the contrast of rows about all groups of a comparison at once
+CHECKS_TITLE = "Checks of the model"
+CHECK_WORDS = {"check_skewness": "skewness of the residuals", "check_normality": "normal residuals (Shapiro-Wilk W)",
+               "check_spread": "equal spread (Breusch-Pagan)", "check_expected": "smallest expected count",
+               "check_influence": "largest influence of one unit (Cook's distance)",
+               "check_overlap": "largest difference of a covariate between groups (SDs)",
+               "check_clusters": "number of clusters", "check_dispersion": "spread of counts (1 is Poisson)",
+               "check_convergence": "estimate found (1 yes, 0 no)"}
 MIME_TYPE = "application/vnd.therapyeval.results+json"
 COMPLETE_CASE = "complete_case"
 MISSING_NOT_ACHIEVED = "missing_not_achieved"
@@ -125,8 +137,15 @@ class Result:
 
     def to_text(self) -> str:
         """Title and rows as aligned text, columns without content left out."""
-        lines = _text_table(_readable(self.frame, self.by))
-        return "\n".join([self.title, *lines, *self._footer()])
+        estimates, checks = self._parts()
+        lines = [self.title, *_text_table(_readable(estimates, self.by))]
+        lines += [CHECKS_TITLE, *_text_table(checks)] if len(checks) else []
+        return "\n".join([*lines, *self._footer()])
+
+    def _parts(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The estimates, and apart from them the checks of the model in words."""
+        is_check = self.frame["statistic"].str.startswith(CHECK)
+        return self.frame[~is_check], _checks(self.frame[is_check])
 
     @property
     def unsaid(self) -> str:
@@ -144,7 +163,10 @@ class Result:
         if not self._may_show():
             return f"<p>{escape(self.unsaid)}</p>"
         footer = "".join(f"<p>{escape(line)}</p>" for line in self._footer())
-        table = _readable(self.frame, self.by).to_html(index=False, border=0, escape=True)
+        estimates, checks = self._parts()
+        table = _readable(estimates, self.by).to_html(index=False, border=0, escape=True)
+        if len(checks):
+            table += f"<p>{CHECKS_TITLE}</p>{checks.to_html(index=False, border=0, escape=True)}"
         return f"<div><strong>{escape(self.title)}</strong>{table}{footer}</div>"
 
     def _footer(self) -> list[str]:
@@ -275,6 +297,16 @@ def _readable(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         if name in (*by, "metric", "statistic", "estimate") or (text != "").any():
             shown[name] = text
     return shown
+
+
+def _checks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Check rows for people: what was checked, the number, and what it means."""
+    columns = {"metric": frame["metric"], "rule": frame["estimand"], "level": frame["level"],
+               "check": frame["statistic"].map(CHECK_WORDS).fillna(frame["statistic"]),
+               "found": frame["estimate"].map(_short), "p_value": frame["p_value"].map(_short),
+               "meaning": frame["note"]}
+    shown = pd.DataFrame(columns)
+    return shown[[name for name in shown if name not in ("metric", "rule", "level") or shown[name].nunique() > 1]]
 
 
 def _short(value: object) -> str:

@@ -1,73 +1,99 @@
-"""`compare`: groups of a cohort against a reference, unadjusted or adjusted."""
+"""`compare`: groups of a cohort against a reference. Choose a model, fit it, give rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from therapyeval import stats
+from therapyeval.analysis.contrast_rows import check_line, effect_lines, joint_line, to_frames
+from therapyeval.analysis.effects import Effect, Scale, beside, make_scale
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
+from therapyeval.analysis.margins import check_margin, margin_lines, read_margin
+from therapyeval.analysis.model_checks import run_checks
+from therapyeval.analysis.models import SHARES, VARIANCES, choose
+from therapyeval.analysis.sample import NOMINAL, Asked, Sample, kind_of, make_samples
+from therapyeval.analysis.subgroups import check_subgroups, subgroup_lines
 from therapyeval.analysis.summarize import answered
-from therapyeval.analysis.units import Units, population_frame, select_units
+from therapyeval.analysis.units import Units, select_units
 from therapyeval.cohort import Cohort
 from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
-from therapyeval.metrics.eligible import oriented_baseline
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, parse_period
-from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, PEOPLE, Result, check_names, make_frame
+from therapyeval.result import ALL_GROUPS, CHECK, Result, check_names, make_frame
 
-VARIANCES = ("HC3", "HC2", "classical", "CR2")
-BASELINE = "baseline"
+P_ADJUSTMENTS = ("holm", "hochberg", "benjamini_hochberg")
+OTHER_TESTS = ("interaction", "equivalence", "non_inferiority")
 
 
-def compare(cohort: Cohort, metric: str, *, groups: str, reference: str | Sequence[str] | None = None,
-            adjust: Sequence[str] = (), period: str | Period | None = None, cluster: str | None = None,
-            variance: str = "HC3", missing: str = "complete", conf_level: float = 0.95) -> Result:
-    """Compare a metric between the groups of an attribute.
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of every metric."""
+
+    groups: str
+    reference: str | Sequence[str] | None
+    asked: Asked
+    model: str | None
+    subgroups: tuple[str, ...]
+    margin: float | str | None
+    period: Period | None
+
+    @property
+    def by(self) -> list[str]:
+        return [self.groups, *self.subgroups]
+
+
+def compare(cohort: Cohort, metric: str | Sequence[str], *, groups: str, reference: str | Sequence[str] | None = None,
+            adjust: str | Sequence[str] = (), period: str | Period | None = None, cluster: str | None = None,
+            variance: str = "HC3", missing: str = "complete", model: str | None = None,
+            subgroups: str | Sequence[str] = (), margin: float | str | None = None, p_adjust: str | None = None,
+            conf_level: float = 0.95) -> Result:
+    """Compare a metric, or several, between the groups of an attribute.
 
     Parameters
     ----------
     groups : attribute that names the groups
     reference : group, or groups, that every other group is compared with (default: the first in order)
-    adjust : covariates of an ANCOVA: attributes, and "baseline" for the measure's own baseline score
-    cluster : attribute whose values are clusters (CR2). None means by patient as soon as any patient has
-        two units; with one unit each it is Welch, Newcombe or the `variance` asked for
-    variance : HC3, HC2, classical or CR2, of an adjusted difference
+    adjust : covariates: attributes, and "baseline" for the measure's own baseline score
+    cluster : attribute whose values are clusters (CR2). None means by patient as soon as any patient has two units
+    variance : HC3, HC2, classical or CR2, of an adjusted difference of means
     missing : "complete": units without a value or a covariate are left out and counted in `n_missing`
+    model : name of one in `analysis.models.MODELS` (student, mann_whitney, permutation, logistic, firth ...). None
+        takes the default for the kind of metric, the covariates and the clusters; `method` says which and why
+    subgroups : attributes whose values are subgroups stated beforehand (HC3 or logistic), with the interaction test
+    margin : of equivalence and non-inferiority, in units of the metric or as "0.5 MCID"
+    p_adjust : "holm", "hochberg" or "benjamini_hochberg", over all contrasts and metrics of the call
+    conf_level : float, between 0 and 1; intervals are never adjusted, unless the model says so (tukey, games_howell)
 
     Returns
     -------
     Result
-        One row per group, then one per contrast ("PRT - usual") whose group column is empty. Positive
-        differences favor the first group named only where the metric's better direction is higher.
+        One row per group, then for each contrast ("PRT - usual", its group column empty) the effect with interval and
+        P, and the same effect in MCIDs, SDs (Hedges g), as probability of superiority, ratio or number needed to treat.
+        With more than two groups a test of all ("all groups"). Last the checks of the model: a number in `estimate`,
+        its meaning in `note`. Positive differences favor the first group named only where the metric's better
+        direction is higher; numbers needed to treat are positive for benefit, and where their interval goes through
+        infinity `conf_low` is the number to benefit and `conf_high`, negative, that to harm.
 
     Raises
     ------
     ParameterError, UnknownNameError, NotEvaluableError
-        For unknown groups or covariates, a metric that cannot be compared yet, or fewer than two groups.
+        For unknown groups, covariates or models, a model that does not fit, infinite values, a metric that cannot be
+        compared yet, or fewer than two groups. Thin data give NaN and a note instead.
     """
-    check_names([groups])
-    call, period = parse(metric), parse_period(period)
-    _check(call, adjust, variance, missing)
-    units = select_units(call, cohort, [groups], period, None)
-    pairs = _pairs(units.keys[groups], groups, reference)
-    frame, people = to_rows(
-        estimate(call.metric.kind, units, beside=call.metric.beside, two_rules=call.metric.two_rules,
-                 conf_level=conf_level), units)
-    compared = [_proportions, _means][call.metric.kind == "mean"](
-        call, cohort, units, pairs, list(adjust), cluster, variance, conf_level)
-    rows = pd.concat([frame, *(part for part, _ in compared)], ignore_index=True)
-    rows = rows.assign(metric=call.text, unit=call.unit(cohort.facts))
-    behind = pd.concat([people, *(part for _, part in compared)], ignore_index=True)
-    title = f"{call.metric.label} by {groups}"
-    return Result(make_frame(rows, [groups]), title, answered(cohort, call, period), conf_level,
-                  exclusions(units, call.text), behind)
-
-
-def contrast_name(first: object, second: object) -> str:
-    return f"{first} - {second}"
+    adjust, subgroups, metrics = _names(adjust), _names(subgroups), _names(metric)
+    check_names([groups, *subgroups])
+    _check(variance, missing, p_adjust)
+    if groups in subgroups:
+        raise ParameterError(f"{groups} names the groups already: it cannot name subgroups as well.")
+    asked = Asked(adjust, cluster, variance, conf_level)
+    question = _Question(groups, reference, asked, model, subgroups, margin, parse_period(period))
+    results = [_compare(parse(text), cohort, question) for text in metrics]
+    title = f"{'; '.join(dict.fromkeys(result.title for result in results))} by {groups}"
+    return _adjust_p(results[0].concat(*results[1:], title=title), p_adjust)
 
 
 def reference_pairs(levels: Sequence[object], groups: str,
@@ -82,121 +108,111 @@ def reference_pairs(levels: Sequence[object], groups: str,
             for name in names if name not in references]
 
 
-def _pairs(levels: pd.Series, groups: str, reference: str | Sequence[str] | None) -> list[tuple[int, int]]:
-    if len(levels) < 2:
-        raise NotEvaluableError(f"comparing needs at least two groups; {groups} has {len(levels)} in this cohort.")
-    return reference_pairs(list(levels), groups, reference)
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _check(call: Call, adjust: Sequence[str], variance: str, missing: str) -> None:
-    plain = call.metric.kind in ("mean", "proportion") and not call.metric.variant and not call.metric.by_level
-    if not plain or call.metric.population != "episodes":
-        raise ParameterError(f"{call.text} cannot be compared yet: compare takes means and proportions of episodes. "
-                             "Use summarize with by= for its values and intervals.")
-    if adjust and call.metric.kind == "proportion":
-        raise ParameterError(f"{call.text} is a proportion: adjusted risk differences are not available yet. "
-                             "Leave adjust out.")
+def _check(variance: str, missing: str, p_adjust: str | None) -> None:
     if variance not in VARIANCES:
         raise ParameterError(f"variance={variance!r} is not known. Use one of {', '.join(VARIANCES)}.")
     if missing != "complete":
         raise ParameterError(f"missing={missing!r} is not available yet. Use missing='complete'.")
+    if p_adjust is not None and p_adjust not in P_ADJUSTMENTS:
+        raise ParameterError(f"p_adjust={p_adjust!r} is not known. Use one of {', '.join(P_ADJUSTMENTS)}.")
 
 
-def _means(call: Call, cohort: Cohort, units: Units, pairs: list, adjust: list[str], cluster: str | None,
-           variance: str, conf_level: float) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    covariates = _covariates(call, cohort, units, adjust)
-    used = units.used & covariates.notna().all(axis=1).to_numpy()
-    clusters, why = _clusters(call, cohort, units, used, cluster)
-    value, group = units.value[used], units.group[used]
-    if clusters is None and not adjust:
-        contrast = stats.welch(value, group, pairs, conf_level=conf_level)
-        method = contrast.method
-    else:
-        contrast = stats.adjusted_difference(
-            value, group, pairs, covariates[used], cluster=clusters, conf_level=conf_level,
-            variance="CR2" if clusters is not None else variance)
-        on = f" on {', '.join(adjust)}" if adjust else ""
-        method = ("ANCOVA" if adjust else "difference of means") + on + f"; {contrast.method}" + why
-    return [_contrast_rows("difference", COMPLETE_CASE, contrast, method, units, used, pairs)]
+def _check_metric(call: Call) -> None:
+    metric = call.metric
+    if metric.kind == "time" or metric.variant or metric.population != "episodes" or metric.statuses:
+        raise ParameterError(f"{call.text} cannot be compared yet: compare takes means, proportions, medians, ratios "
+                             "and classes of episodes. Use summarize with by= for its values and intervals.")
 
 
-def _proportions(call: Call, cohort: Cohort, units: Units, pairs: list, adjust: list[str], cluster: str | None,
-                 variance: str, conf_level: float) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    repeated = _has_repeats(units.patient[units.used])
-    found = []
-    for rule in (COMPLETE_CASE, MISSING_NOT_ACHIEVED)[: 1 + call.metric.two_rules]:
-        used = units.used if rule == COMPLETE_CASE else units.eligible
-        value = np.where(used, np.nan_to_num(units.value), 0)
-        if repeated or cluster:
-            clusters, why = _clusters(call, cohort, units, used, cluster)
-            contrast = stats.adjusted_difference(
-                value[used], units.group[used], pairs, pd.DataFrame(index=range(used.sum())),
-                variance="CR2", cluster=clusters, conf_level=conf_level)
-            method = f"difference of proportions; {contrast.method}{why}"
-        else:
-            n = np.bincount(units.group[used], minlength=units.n_groups)
-            successes = np.bincount(units.group, weights=value, minlength=units.n_groups).astype(np.int64)
-            contrast = stats.risk_difference(successes, n, pairs, conf_level=conf_level)
-            method = contrast.method
-        found.append(_contrast_rows("risk_difference", rule, contrast, method, units, used, pairs))
-    return found
+def _compare(call: Call, cohort: Cohort, question: _Question) -> Result:
+    _check_metric(call)
+    units = select_units(call, cohort, [question.groups], question.period, None)
+    levels = units.keys[question.groups]
+    if len(levels) < 2:
+        raise NotEvaluableError(f"comparing needs at least two groups; {question.groups} has {len(levels)} in this "
+                                "cohort.")
+    pairs = reference_pairs(list(levels), question.groups, question.reference)
+    by_subgroup = {name: select_units(call, cohort, [question.groups, name], question.period, None)
+                   for name in question.subgroups}
+    found = [_group_rows(call, each, question) for each in (units, *by_subgroup.values())]
+    values = {name: each.keys[name].to_numpy()[each.group] for name, each in by_subgroup.items()}
+    samples = make_samples(call, cohort, units, pairs, question.asked)
+    scale = make_scale(call, cohort.facts)
+    try:
+        found += _all_classes(call, units) + [_answer(call, sample, scale, values, question) for sample in samples]
+    except ValueError as problem:
+        raise ParameterError(f"{call.text}: {problem}. Correct the arguments, or name another model.") from None
+    rows, people = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
+    order = rows["statistic"].str.startswith(CHECK).sort_values(kind="stable").index
+    rows, people = rows.loc[order], people.loc[order].reset_index(drop=True)
+    rows = rows.assign(metric=call.text, unit=rows["unit"].fillna(scale.unit), **dict.fromkeys(
+        name for name in question.by if name not in rows))
+    return Result(make_frame(rows, question.by), call.metric.label, answered(cohort, call, question.period),
+                  question.asked.conf_level, exclusions(units, call.text), people)
 
 
-def _clusters(call: Call, cohort: Cohort, units: Units, used: np.ndarray,
-              cluster: str | None) -> tuple[np.ndarray | None, str]:
-    """Cluster codes of the units used, and how the method says it; None where every unit stands alone."""
-    if cluster is not None:
-        frame = population_frame(cohort.facts, call.metric.population)
-        if cluster not in frame:
-            raise UnknownNameError("attribute", cluster, cohort.facts.attributes)
-        named = frame[cluster].iloc[units.row].astype(object)
-        if named[used].isna().any():
-            raise ParameterError(f"{int(named[used].isna().sum())} units have no {cluster}, so they cannot be "
-                                 "clustered by it.")
-        return pd.factorize(named[used])[0], f", clustered by {cluster}"
-    if _has_repeats(units.patient[used]):
-        return units.patient[used], ", clustered by patient"
-    return None, ""
+def _group_rows(call: Call, units: Units, question: _Question) -> tuple[pd.DataFrame, pd.DataFrame]:
+    parts = estimate(call.metric.kind, units, beside=call.metric.beside, two_rules=call.metric.two_rules,
+                     conf_level=question.asked.conf_level)
+    rows, people = to_rows(parts, units)
+    return rows.assign(unit=None), people
 
 
-def _has_repeats(patient: np.ndarray) -> bool:
-    return len(np.unique(patient)) < len(patient)
+def _answer(call: Call, sample: Sample, scale: Scale, values: dict[str, np.ndarray],
+            question: _Question) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows about several groups under one rule for the missing: effects, tests, subgroups, margins, checks."""
+    kind = kind_of(call)
+    model, why = choose(call.text, kind, sample, question.model)
+    contrast = model.fit(sample)
+    unit = scale.unit if model.statistic in ("difference", "risk_difference", "shift") else _UNITS[model.statistic]
+    method = model.method(sample, contrast.method, why)
+    main = Effect(model.statistic, contrast, unit, (sample.units.note,) * len(sample.pairs), method)
+    lines = effect_lines([main, *beside(model.beside, sample, main, scale)], sample)
+    if model.joint and sample.units.n_groups > 2:
+        lines.append(joint_line(model.joint(sample), sample.units))
+    if values:
+        check_subgroups(call.text, kind, sample, values)
+    for name, value in values.items():
+        lines += subgroup_lines(kind, sample, name, value, scale.unit)
+    if question.margin is not None:
+        check_margin(call.text, model)
+        size = read_margin(call.text, question.margin, scale, is_share=kind in SHARES)
+        lines += margin_lines(model, main, sample, size, scale)
+    lines += [check_line(check, sample.units) for check in run_checks(model, sample, contrast)]
+    return to_frames(lines, sample)
 
 
-def _covariates(call: Call, cohort: Cohort, units: Units, adjust: list[str]) -> pd.DataFrame:
-    frame = population_frame(cohort.facts, call.metric.population)
-    found = pd.DataFrame(index=range(len(units.row)))
-    for name in adjust:
-        if name == BASELINE and call.measure:
-            column = oriented_baseline(cohort.facts, call.measure)
-        elif name in frame:
-            column = frame[name]
-        else:
-            raise UnknownNameError("covariate", name, [*cohort.facts.attributes, BASELINE])
-        found[name] = column.iloc[units.row].to_numpy()
-    return found
+_UNITS = {"odds_ratio": "ratio", "rate_ratio": "ratio", "rank_difference": "ranks"}
 
 
-def _contrast_rows(statistic: str, estimand: str, contrast: stats.Contrast, method: str, units: Units,
-                   used: np.ndarray, pairs: list) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the contrasts; their counts are those of both groups together."""
-    names = units.keys.iloc[:, 0].tolist()
-    notes = ["; ".join(filter(None, [note, units.note if not np.isnan(value) else ""]))
-             for note, value in zip(contrast.note, contrast.estimate, strict=True)]
-    rows, people = [], []
-    for position, (first, second) in enumerate(pairs):
-        both = np.isin(units.group, (first, second))
-        sets = {"n": both & used, "n_missing": both & units.eligible & ~used, "n_excluded": both & ~units.eligible}
-        rows.append({"contrast": contrast_name(names[first], names[second]), "statistic": statistic,
-                     "estimand": estimand, "estimate": contrast.estimate[position],
-                     "conf_low": contrast.low[position], "conf_high": contrast.high[position],
-                     "p_value": contrast.p_value[position], "method": method, "note": notes[position],
-                     "n_people": _n_people(units, sets["n"]), **{name: int(mask.sum()) for name, mask in sets.items()}})
-        people.append({name: _n_people(units, sets[name]) for name in ("n_missing", "n_excluded")})
-    return pd.DataFrame(rows), pd.DataFrame(people).reindex(columns=list(PEOPLE))
+def _all_classes(call: Call, units: Units) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Of classes without order: are the shares of all of them the same in all groups?"""
+    if kind_of(call) != NOMINAL:
+        return []
+    sample = Sample(units, units.used, units.value, pd.DataFrame(index=range(len(units.row))), [],
+                    Asked((), None, "HC3", 0.95))
+    table = np.zeros((units.n_groups, len(units.levels)), dtype=np.int64)
+    np.add.at(table, (sample.group, sample.value.astype(int)), 1)
+    patient = units.patient[units.used]
+    alone = len(np.unique(patient)) == len(patient)
+    return [to_frames([joint_line(stats.chi_square(table), units)], sample)] if alone else []
 
 
-def _n_people(units: Units, mask: np.ndarray) -> int:
-    return len(np.unique(units.patient[mask]))
-
-
+def _adjust_p(result: Result, method: str | None) -> Result:
+    """P values of the main contrasts adjusted as one family for each rule for the missing; said in `method`."""
+    if method is None:
+        return result
+    frame = result.to_frame()
+    main = (frame["contrast"] != "") & (frame["contrast"] != ALL_GROUPS) & frame["p_value"].notna()
+    main &= ~frame["statistic"].isin(OTHER_TESTS)
+    if frame.loc[main, "method"].str.contains("Tukey|Games-Howell").any():
+        raise ParameterError("this model's P values are adjusted for several contrasts already: leave p_adjust out.")
+    for rule in frame.loc[main, "estimand"].unique():
+        family = main & (frame["estimand"] == rule)
+        frame.loc[family, "p_value"] = stats.adjust_p(frame.loc[family, "p_value"].to_numpy(), method)
+        frame.loc[family, "method"] += f"; P adjusted for {family.sum()} tests ({method.replace('_', ' ')})"
+    return replace(result, frame=frame)

@@ -10,9 +10,11 @@ import pandas as pd
 from therapyeval.disclosure.cells import ROW, Cells
 from therapyeval.disclosure.policy import Policy
 from therapyeval.disclosure.small import COLUMNS, Hidden, is_small
-from therapyeval.result import COUNTS, Result
+from therapyeval.result import ALL_GROUPS, COUNTS, Result
 
 ADJUSTED = "ANCOVA"
+ONE_PERSON = "check_influence"        # the largest distance follows from one patient's score, as min and max do
+INTERACTION = "interaction"
 EMPTY = ("", "nan", "None", "<NA>")
 
 
@@ -32,7 +34,9 @@ def hide_contrasts(results: list[Result], cells: Cells, hidden: Hidden, policy: 
     An unadjusted contrast gives one group's number from the other's: it is withheld with either. An adjusted
     one (ANCOVA) does not: it keeps estimate and interval where both groups have at least `threshold` people,
     and loses its counts and P value (with an interval P gives the degrees of freedom) with either. A count
-    that either group hides is hidden in the contrast, and so is everything where the groups cannot be found.
+    that either group hides is hidden in the contrast, and so is everything where the groups cannot be found. A
+    row about all groups (a joint test, a check of the model) is withheld with any of them, or with any of its
+    counts; an interaction with any subgroup of its two groups; the largest influence of one unit always.
     """
     rows = cells.rows
     masks = {name: getattr(hidden, name).copy() for name in COLUMNS}
@@ -46,7 +50,8 @@ def hide_contrasts(results: list[Result], cells: Cells, hidden: Hidden, policy: 
         near = 1 <= abs(row.n - arms.n) < policy.threshold
         counts_tell = arms.withheld or small_counts or near
         adjusted = row.method.startswith(ADJUSTED)
-        if not arms.enough_people or (arms.withheld and not adjusted):
+        of_all = row.contrast == ALL_GROUPS and (counts_tell or bool(arms.hidden))
+        if not arms.enough_people or (arms.withheld and not adjusted) or of_all or row.statistic == ONE_PERSON:
             masks["row"][row.Index] = True
         elif counts_tell and adjusted:
             bare[row.Index] = True
@@ -87,11 +92,23 @@ def _find_arms(candidates: pd.DataFrame | None, row: tuple, fixed: frozenset, so
     same = candidates[(candidates["estimand"] == row.estimand) & (candidates["source"] == source)
                       & ((candidates["level"] == row.level) | (row.level == ""))]
     for column in by:
-        for names in _splits(row.contrast):
-            arms = [same[[labels == fixed | {(column, name)} for labels in same["labels"]]] for name in names]
-            if all(len(arm) for arm in arms):
+        of_all = row.contrast == ALL_GROUPS
+        for names in [_names(same["labels"], fixed, column)] if of_all else _splits(row.contrast):
+            arms = [same[_of_arm(same["labels"], fixed | {(column, name)}, row.statistic)] for name in names]
+            if len(arms) > 1 and all(len(arm) for arm in arms):
                 return _arms(arms, policy)
     return lost
+
+
+def _of_arm(labels: pd.Series, wanted: frozenset, statistic: str) -> list[bool]:
+    """Rows of one group; of an interaction also those of its subgroups."""
+    return [wanted <= found if statistic == INTERACTION else wanted == found for found in labels]
+
+
+def _names(labels: pd.Series, fixed: frozenset, column: str) -> list[str]:
+    """The groups by one column, where nothing but what is fixed is asked of them."""
+    rest = {found - fixed for found in labels if fixed <= found}
+    return sorted(name for one in rest if len(one) == 1 for key, name in one if key == column)
 
 
 def _splits(contrast: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from therapyeval.display.cells import Record, first, is_withheld, number, percen
 from therapyeval.display.labels import NOT_VERIFIED, Labels, method_words, parts, plain
 from therapyeval.display.tables import Cell, Row, Table, drop_empty_columns
 from therapyeval.formatting import NOTHING, WITHHELD, is_missing, p_value
-from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
+from therapyeval.result import CHECK_WORDS, COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
 
 IMBALANCED = 0.1
 FLAG = f"standardized difference beyond {IMBALANCED}: the groups differed before treatment"
@@ -236,6 +236,20 @@ def main_rows(result: Result | None, metric: str) -> list[Record]:
 def relative_row(result: Result | None, row: Record) -> Record | None:
     """The same difference in MCIDs; None where no MCID is registered."""
     return first(result, metric=row["metric"], contrast=row["contrast"], method=row["method"], unit=MCID_UNIT)
+
+
+def checks_table(result: Result, labels: Labels, whom: str) -> Table:
+    """What was checked of the protocol's analysis of each outcome, and what it means."""
+    rows = []
+    for row in records(result):
+        found = Cell(number(row["estimate"], 2)) if _known(row) else _empty(row)
+        chance = Cell("" if is_missing(row["p_value"]) else p_value(row["p_value"]))
+        meaning = Cell("" if is_withheld(row) else str(row["note"]))
+        label = CHECK_WORDS[row["statistic"]]
+        rows.append(Row(label[:1].upper() + label[1:], (found, chance, meaning), labels.metric(row["metric"])))
+    columns, rows = drop_empty_columns(("Found", "P", "What it means"), rows)
+    return Table("checks", "Checks of the protocol's analysis.", whom, columns, rows, "Check",
+                 words=(len(columns) - 1,) if columns[-1:] == ("What it means",) else ())
 
 
 def responder_table(result: Result, differences: Result | None, labels: Labels, whom: str) -> Table:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from therapyeval import disclosure
 from therapyeval.analysis import compare, describe, summarize
-from therapyeval.analysis.compare import contrast_name
+from therapyeval.analysis.contrast_rows import contrast_name
+from therapyeval.analysis.effects import MCID
 from therapyeval.cohort import Cohort
 from therapyeval.disclosure import Policy
 from therapyeval.errors import NotEvaluableError
@@ -20,7 +21,7 @@ from therapyeval.pilot import limits
 from therapyeval.pilot.progression import progression
 from therapyeval.pilot.protocol import Protocol
 from therapyeval.pilot.sensitivity import tipping_points
-from therapyeval.result import MIME_TYPE, PEOPLE, Bundle, NamedResult, Result, make_frame
+from therapyeval.result import CHECK, MIME_TYPE, PEOPLE, Bundle, NamedResult, Result, make_frame
 
 ARM = "arm"
 
@@ -128,34 +129,34 @@ def _outcomes(protocol: Protocol, cohort: Cohort) -> list[NamedResult]:
     metrics = [f"{name}:{code}" for code in protocol.measures
                for name in ("baseline_score", "final_score", "score_change")]
     scores = summarize(cohort, metrics, by=ARM)
-    effects = [part for text in protocol.outcomes for part in _effects(protocol, cohort, text)]
+    answers = [_analyses(protocol, cohort, text) for text in protocol.outcomes]
+    effects = [part for found in answers for part in _effects(found)]
+    checks = [found[0].where(found[0].frame["statistic"].str.startswith(CHECK)) for found in answers]
     return [NamedResult("outcomes", "scores", scores),
-            NamedResult("outcomes", "effects", effects[0].concat(*effects[1:], title="Differences between arms"))]
+            NamedResult("outcomes", "effects", effects[0].concat(*effects[1:], title="Differences between arms")),
+            NamedResult("outcomes", "checks", checks[0].concat(*checks[1:], title="Checks of the analysis"))]
 
 
-def _effects(protocol: Protocol, cohort: Cohort, metric: str) -> list[Result]:
-    """The protocol's analysis first, then robust errors beside classical ones and the unadjusted difference;
-    each in the measure's points and, where an MCID is registered, in MCIDs."""
-    analyses = [{"adjust": protocol.covariates, "variance": protocol.variance}]
+def _analyses(protocol: Protocol, cohort: Cohort, metric: str) -> list[Result]:
+    """The protocol's analysis first, then robust errors beside classical ones and the unadjusted difference."""
+    analyses: list[dict] = [{"adjust": protocol.covariates, "variance": protocol.variance}]
     if protocol.covariates:
-        analyses += [{"adjust": protocol.covariates, "variance": "HC3"}] * (protocol.variance == "classical")
+        analyses[0]["model"] = "ancova"
+        analyses += [{**analyses[0], "variance": "HC3"}] * (protocol.variance == "classical")
         analyses += [{"adjust": ()}]
-    found = []
-    for analysis in analyses:
-        result = compare(cohort, metric, groups=ARM, reference=protocol.reference, **analysis)
-        contrasts = result.where(result.frame["contrast"] != "")
-        found.append(contrasts if protocol.p_values else _without_p(contrasts))
-    mcid = cohort.facts.measure(parse(metric).measure).mcid
-    return found + [_in_mcids(part, mcid) for part in found if mcid]
+    found = [compare(cohort, metric, groups=ARM, reference=protocol.reference, **analysis) for analysis in analyses]
+    return found if protocol.p_values else [_without_p(result) for result in found]
+
+
+def _effects(found: list[Result]) -> list[Result]:
+    """The differences of all analyses in the measure's points, then those in MCIDs where one is registered."""
+    differences = [part.where(part.frame["statistic"] == "difference") for part in found]
+    in_points = [part.where(part.frame["unit"] != MCID) for part in differences]
+    return in_points + [part.where(part.frame["unit"] == MCID) for part in differences]
 
 
 def _without_p(result: Result) -> Result:
     return replace(result, frame=result.frame.assign(p_value=np.nan))
-
-
-def _in_mcids(result: Result, mcid: float) -> Result:
-    scaled = {name: result.frame[name] / mcid for name in ("estimate", "conf_low", "conf_high")}
-    return replace(result, frame=result.frame.assign(**scaled, unit="MCID", p_value=np.nan))
 
 
 def _responders(protocol: Protocol, cohort: Cohort) -> list[NamedResult]:
@@ -164,9 +165,9 @@ def _responders(protocol: Protocol, cohort: Cohort) -> list[NamedResult]:
     results = [compare(cohort, text, groups=ARM, reference=protocol.reference) for text in protocol.responders]
     results = [result if protocol.p_values else _without_p(result) for result in results]
     joined = results[0].concat(*results[1:])
-    is_contrast = joined.frame["contrast"] != ""
-    return [NamedResult("responders", "rates", joined.where(~is_contrast, "Responders by arm")),
-            NamedResult("responders", "differences", joined.where(is_contrast, "Differences in responders"))]
+    is_difference = joined.frame["statistic"] == "risk_difference"
+    return [NamedResult("responders", "rates", joined.where(joined.frame["contrast"] == "", "Responders by arm")),
+            NamedResult("responders", "differences", joined.where(is_difference, "Differences in responders"))]
 
 
 def _verdict(protocol: Protocol, cohort: Cohort, released: Bundle) -> Iterable[NamedResult]:

@@ -286,6 +286,9 @@ def _outcomes(study: Study) -> Section:
         blocks.append(figure or Paragraph("No figure: every difference is withheld or could not be estimated."))
         blocks.append(result_tables.effects_table(effects, study.labels, study.whom,
                                                   p_values=bool(study.protocol.get("p_values"))))
+    checks = study.result("outcomes", "checks")
+    if checks is not None:
+        blocks.append(result_tables.checks_table(checks, study.labels, study.whom))
     if scores is not None:
         blocks.append(result_tables.scores_table(scores, study.labels, study.whom))
         blocks += [Paragraph(WHY_WITHHELD, "note")] if any(map(cells.is_withheld, cells.records(scores))) else []

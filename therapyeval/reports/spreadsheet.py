@@ -19,7 +19,7 @@ COLUMN_HELP = {
     "metric": "what was measured; `therapyeval metrics NAME` prints its definition",
     "level": "the category, where there is one row for each",
     "contrast": "the two groups compared, first minus second",
-    "statistic": "mean, sd, proportion, count, difference …",
+    "statistic": "mean, sd, proportion, count, difference …; check_… are checks of a model",
     "estimand": "whose number it is, for example complete_case or missing_not_achieved",
     "estimate, conf_low, conf_high": "the number and its interval; proportions run from 0 to 1",
     "p_value": "only where the plan asks for it",

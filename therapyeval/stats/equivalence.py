@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from therapyeval.stats.contrasts import welch
+from therapyeval.stats.contrasts import Contrast, welch
 from therapyeval.stats.critical_values import t_quantile
 from therapyeval.stats.score_risks import difference_score, pair_counts, score_risk_difference
 
@@ -66,11 +66,41 @@ def equivalent_means(
     >>> found.low.round(3), found.high.round(3), found.p_value.round(5), found.shown
     (array([-2.044]), array([2.044]), array([0.0043]), array([ True]))
     """
+    _check(bounds, alpha)
+    return equivalent(welch(values, group, pairs, conf_level=1 - 2 * alpha), bounds, alpha=alpha)
+
+
+def equivalent(difference: Contrast, bounds: tuple[float, float], *, alpha: float = 0.05) -> Equivalence:
+    """Are differences within the bounds? Two one-sided tests from their own limits, adjusted or clustered ones too.
+
+    Parameters
+    ----------
+    difference : Contrast of level 1 - 2 alpha with t or normal limits around the estimate (not a ratio, not by score)
+    bounds, alpha : as in `equivalent_means`
+
+    Returns
+    -------
+    Equivalence
+        NaN and notes as in the difference.
+
+    Raises
+    ------
+    ValueError
+        Where bounds or alpha are not as above.
+
+    Source: Schuirmann (1987), J Pharmacokinet Biopharm 15:657-680.
+
+    >>> days = np.array([29.0, 32, 28, 30, 33, 30, 29, 32, 31, 30])
+    >>> difference = welch(days, np.repeat([0, 1], 5), [(0, 1)], conf_level=0.9)
+    >>> equivalent(difference, (-4, 4)).p_value.round(5)
+    array([0.0043])
+    """
     low, high = _check(bounds, alpha)
-    found = welch(values, group, pairs, conf_level=1 - 2 * alpha)
-    error = (found.high - found.low) / 2 / t_quantile(found.df, 1 - 2 * alpha)
-    one_sided = [_t_tail(sign * (found.estimate - bound) / error, found.df) for bound, sign in ((low, 1), (high, -1))]
-    return _equivalence(found, one_sided, alpha, "Welch t, two one-sided tests")
+    normal = np.isnan(difference.df) & ~np.isnan(difference.low)
+    df = np.where(normal, np.inf, difference.df)
+    error = (difference.high - difference.low) / 2 / t_quantile(df, 1 - 2 * alpha)
+    one_sided = [_t_tail(sign * (difference.estimate - bound) / error, df) for bound, sign in ((low, 1), (high, -1))]
+    return _equivalence(difference, one_sided, alpha, f"{difference.method}, two one-sided tests")
 
 
 def equivalent_risks(

@@ -1,0 +1,207 @@
+"""The one table of models for a comparison, and which of them answers when none is named.
+
+A further model is one entry of MODELS (and of DEFAULTS where it is to be chosen unasked).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from therapyeval import stats
+from therapyeval.analysis.sample import NOMINAL, ORDERED, Sample
+from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
+from therapyeval.formatting import listed
+
+VARIANCES = ("HC3", "HC2", "classical", "CR2")
+DRAWS = 20_000                       # random exchanges where there are too many to try all
+EXACT_EXCHANGES = 200_000
+SCORES, SHARES = ("mean", "median"), ("proportion", NOMINAL)
+RESIDUALS = ("skewness", "normality", "spread", "influence")
+Fit = Callable[[Sample], stats.Contrast]
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a comparison is estimated.
+
+    Attributes
+    ----------
+    kinds : the kinds of metric it fits
+    statistic : what its estimates are, of result.STATISTICS
+    fit : Sample -> Contrast, one entry per pair of groups
+    title : what goes before the estimator's own words in `method`, where there are covariates and where not
+    joint : Sample -> one test of all groups, where there are more than two
+    beside : further effects, names of effects.EFFECTS
+    checks : names of model_checks.CHECKS
+    adjusts, clusters : whether it takes covariates, and units that belong together
+    equal_spread : whether it assumes that
+    margin : "limits" or "score": how a margin is tested; "" where it cannot be
+    p_adjusted : whether its P values are adjusted for several contrasts already
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    statistic: str
+    fit: Fit
+    title: tuple[str, str] = ("adjusted for {}", "")
+    joint: Callable[[Sample], stats.JointTest] | None = None
+    beside: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    adjusts: bool = False
+    clusters: bool = False
+    equal_spread: bool = False
+    margin: str = ""
+    p_adjusted: bool = False
+
+    def method(self, sample: Sample, fitted: str, why: str) -> str:
+        """The model in words: covariates, estimator, clusters, and why it was chosen."""
+        names = ", ".join(sample.asked.adjust)
+        clustered = f", clustered by {sample.clustered}" if sample.cluster is not None else ""
+        told = self.title[0].format(names) if names else self.title[1]
+        return "; ".join(filter(None, [told, fitted + clustered, why]))
+
+
+def values_only(name: str, **fixed: object) -> Fit:
+    """An estimator of values and groups."""
+    return lambda sample: getattr(stats, name)(sample.value, sample.group, sample.pairs,
+                                               conf_level=sample.conf_level, **fixed)
+
+
+def counts_only(name: str, **fixed: object) -> Fit:
+    """An estimator of successes out of n."""
+    return lambda sample: getattr(stats, name)(sample.successes, sample.n, sample.pairs,
+                                               conf_level=sample.conf_level, **fixed)
+
+
+def with_covariates(name: str, **fixed: object) -> Fit:
+    """An estimator of an outcome on groups and covariates."""
+    return lambda sample: getattr(stats, name)(sample.value, sample.group, sample.pairs, sample.covariates,
+                                               conf_level=sample.conf_level, **fixed)
+
+
+def least_squares(sample: Sample) -> stats.Contrast:
+    """Adjusted difference with the variance asked for, or CR2 where units belong together."""
+    variance = sample.asked.variance if sample.cluster is None else "CR2"
+    return with_covariates("adjusted_difference", variance=variance, cluster=sample.cluster)(sample)
+
+
+def permutation(sample: Sample) -> stats.Contrast:
+    """Every exchange where they are few, else random ones; its method says which."""
+    most = max((comb(int(sample.n[a] + sample.n[b]), int(sample.n[a])) for a, b in sample.pairs), default=0)
+    return values_only("permutation", draws=None if most <= EXACT_EXCHANGES else DRAWS)(sample)
+
+
+def totals_ratio(sample: Sample) -> stats.Contrast:
+    return stats.rate_ratio(sample.successes, sample.sums(sample.exposure), sample.pairs, conf_level=sample.conf_level)
+
+
+def count_model(family: str) -> Fit:
+    return lambda sample: stats.adjusted_rate_ratio(sample.value, sample.exposure, sample.group, sample.pairs,
+                                                    sample.covariates, family=family, conf_level=sample.conf_level)
+
+
+def of_values(name: str) -> Callable[[Sample], stats.JointTest]:
+    return lambda sample: getattr(stats, name)(sample.value, sample.group)
+
+
+def of_table(sample: Sample) -> stats.JointTest:
+    return stats.chi_square(np.column_stack([sample.successes, sample.n - sample.successes]))
+
+
+MODELS: dict[str, Model] = {model.name: model for model in (
+    Model("welch", SCORES, "difference", values_only("welch"), joint=of_values("welch_anova"),
+          beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, margin="limits"),
+    Model("student", SCORES, "difference", values_only("student"), joint=of_values("anova"),
+          beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, margin="limits", equal_spread=True),
+    Model("ancova", SCORES, "difference", least_squares, title=("ANCOVA on {}", "difference of means"),
+          beside=("mcid", "hedges_g"), checks=(*RESIDUALS, "overlap", "clusters"), adjusts=True,
+          clusters=True, margin="limits"),
+    Model("tukey", SCORES, "difference", values_only("tukey"), joint=of_values("anova"),
+          beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, equal_spread=True, p_adjusted=True),
+    Model("games_howell", SCORES, "difference", values_only("games_howell"), joint=of_values("welch_anova"),
+          beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, p_adjusted=True),
+    Model("permutation", SCORES, "difference", permutation, beside=("mcid", "hedges_g", "superiority"),
+          checks=("spread", "influence")),
+    Model("mann_whitney", SCORES, "shift", values_only("mann_whitney"), joint=of_values("kruskal_wallis"),
+          beside=("mcid", "superiority")),
+    Model("dunn", SCORES, "rank_difference", values_only("dunn"), joint=of_values("kruskal_wallis"),
+          beside=("superiority",)),
+    Model("newcombe", SHARES, "risk_difference", counts_only("risk_difference"), joint=of_table,
+          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score"),
+    Model("miettinen_nurminen", SHARES, "risk_difference", counts_only("score_risk_difference"), joint=of_table,
+          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score"),
+    Model("logistic", SHARES, "risk_difference", with_covariates("adjusted_risk"),
+          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected", "overlap", "convergence"),
+          adjusts=True, margin="limits"),
+    Model("linear", SHARES, "risk_difference", least_squares,
+          title=("linear model of the shares on {}", "difference of proportions"),
+          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected", "overlap", "clusters"),
+          adjusts=True, clusters=True, margin="limits"),
+    Model("fisher", SHARES, "odds_ratio", counts_only("fisher"), checks=("expected",)),
+    Model("mid_p", SHARES, "odds_ratio", counts_only("fisher", mid_p=True), checks=("expected",)),
+    Model("firth", SHARES, "odds_ratio", with_covariates("firth_odds_ratio"),
+          checks=("expected", "overlap", "convergence"), adjusts=True),
+    Model("rate_ratio", ("ratio",), "rate_ratio", totals_ratio, checks=("dispersion",)),
+    Model("poisson", ("ratio",), "rate_ratio", count_model("poisson"), checks=("dispersion", "overlap", "convergence"),
+          adjusts=True),
+    Model("negative_binomial", ("ratio",), "rate_ratio", count_model("negative_binomial"),
+          checks=("dispersion", "overlap", "convergence"), adjusts=True),
+    Model("proportional_odds", (ORDERED,), "odds_ratio", with_covariates("proportional_odds"),
+          checks=("overlap", "convergence"), adjusts=True),
+)}
+
+# (kind, covariates, units that belong together) -> model
+DEFAULTS: dict[tuple[str, bool, bool], str] = {
+    ("mean", False, False): "welch", ("mean", True, False): "ancova",
+    ("mean", False, True): "ancova", ("mean", True, True): "ancova",
+    ("median", False, False): "mann_whitney",
+    ("proportion", False, False): "newcombe", ("proportion", True, False): "logistic",
+    ("proportion", False, True): "linear", ("proportion", True, True): "linear",
+    (NOMINAL, False, False): "newcombe", (NOMINAL, True, False): "logistic",
+    (NOMINAL, False, True): "linear", (NOMINAL, True, True): "linear",
+    ("ratio", False, False): "negative_binomial", ("ratio", True, False): "negative_binomial",
+    (ORDERED, False, False): "proportional_odds", (ORDERED, True, False): "proportional_odds",
+}
+
+
+def choose(text: str, kind: str, sample: Sample, named: str | None) -> tuple[Model, str]:
+    """The model for a metric, and why it was chosen ("" where it was named).
+
+    Raises
+    ------
+    UnknownNameError, ParameterError
+        For a model that does not exist or does not fit the metric, its covariates or its clusters.
+    NotEvaluableError
+        Where no model fits and none was named.
+    """
+    adjusted, clustered = bool(sample.asked.adjust), sample.cluster is not None
+    if named is None:
+        name = DEFAULTS.get((kind, adjusted, clustered))
+        if name is None:
+            raise NotEvaluableError(f"{text}: no model for {_words(kind, adjusted, sample)} yet. {_fitting(kind)}")
+        return MODELS[name], f"default for {_words(kind, adjusted, sample)}"
+    if named not in MODELS:
+        raise UnknownNameError("model", named, MODELS)
+    model = MODELS[named]
+    problem = (f"does not fit a {kind}" if kind not in model.kinds else
+               "takes no covariates; leave adjust out" if adjusted and not model.adjusts else
+               f"takes units as independent, but several belong to one {sample.clustered}"
+               if clustered and not model.clusters else "")
+    if problem:
+        raise ParameterError(f"{text}: the model {named} {problem}. {_fitting(kind)}")
+    return model, ""
+
+
+def _words(kind: str, adjusted: bool, sample: Sample) -> str:
+    units = f"several units per {sample.clustered}" if sample.cluster is not None else "one unit per patient"
+    return f"a {kind}{' with covariates' if adjusted else ''}, {units}"
+
+
+def _fitting(kind: str) -> str:
+    names = [model.name for model in MODELS.values() if kind in model.kinds]
+    return f"Models for a {kind}: {listed(names)}." if names else (
+        "Use summarize with by= for its values and intervals.")
