@@ -53,7 +53,7 @@ def cumulative_incidence(
     >>> share.estimate.round(3), share.note.tolist()
     (array([0.167]), [''])
     """
-    duration, cause, group = _check(duration, cause, group, n_groups)
+    duration, cause, group = check_causes(duration, cause, group, n_groups)
     z = normal_quantile(check_level(conf_level))
     share, error, end = _share_and_error(duration, cause, group, n_groups, horizon)
     inner = (share > 0) & (share < 1) & (error > 0)
@@ -70,7 +70,8 @@ def cumulative_incidence(
     return Interval(share, low, high, "Aalen-Johansen, log-log", note)
 
 
-def _check(duration, cause, group, n_groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def check_causes(duration, cause, group, n_groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows as float and int arrays; ValueError where they make no sense."""
     duration, cause = check_values(duration, "duration"), check_values(cause, "cause")
     if len(cause) != len(duration):
         raise ValueError(f"duration has {len(duration)} units and cause has {len(cause)}")
