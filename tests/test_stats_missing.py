@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from reference_values import FOLDER, agree, reader
+from reference_values import FOLDER, agree, reader, table
 
 from therapyeval import stats
+from therapyeval.stats.critical_values import t_quantile
 
 expected = reader("missing")
 
@@ -54,3 +55,41 @@ def test_thin_data_say_why_there_is_no_number():
                                    "no unit has a value"]
     with pytest.raises(ValueError, match="one row per value"):
         stats.completion_weighted(values, covariate[:2], np.zeros(4, dtype=int), np.arange(4), 1)
+
+
+def difference(rows, values, covariates, arm, pairs, **options):
+    return stats.completion_weighted_difference(values, covariates, arm, rows["patient"].to_numpy(), pairs, **options)
+
+
+def test_weighted_differences_as_in_r(dropout):
+    arm, foretells = dropout["arm"].to_numpy(), dropout[["baseline", "visits"]]
+    mean = difference(dropout, dropout["change"].to_numpy(), foretells.to_numpy(), arm, [(1, 0), (0, 1)])
+    agree(table(mean)[0], expected("difference.mean"))
+    agree([-mean.estimate[1], -mean.high[1]], [mean.estimate[0], mean.low[0]])
+    share = difference(dropout, dropout["good"].to_numpy(), foretells.assign(arm=arm).to_numpy(), arm, [(1, 0)],
+                       conf_level=0.90)
+    agree(table(share)[0], expected("difference.share"))
+
+
+def test_with_nobody_missing_the_weighted_difference_is_the_plain_one(dropout):
+    full = dropout.dropna()
+    full = full.drop_duplicates("patient")
+    arm = full["arm"].to_numpy()
+    found = difference(full, full["change"].to_numpy(), full[["visits"]].to_numpy(), arm, [(1, 0)])
+    plain = full.groupby("arm")["change"].agg(["mean", lambda y: y.var(ddof=0) / len(y)]).to_numpy()
+    agree(found.estimate, [plain[1, 0] - plain[0, 0]])
+    errors = (found.high - found.low) / 2 / t_quantile(found.df, 0.95)
+    agree(errors, [np.sqrt(plain[:, 1].sum() * len(full) / (len(full) - 1))])
+
+
+def test_weighted_differences_of_thin_data_say_why():
+    values, arm = np.array([1.0, 2, np.nan, 4, np.nan, 6]), np.array([0, 0, 0, 1, 1, 1])
+    rows = pd.DataFrame({"patient": range(6)})
+    found = difference(rows, values, np.array([[3.0], [1], [2], [1], [3], [2]]), arm, [(1, 0), (2, 0)])
+    assert found.note.tolist() == ["", "a group has no value"] and np.isnan(found.estimate[1])
+    apart = difference(rows, values, np.isnan(values)[:, None] * 1.0, arm, [(1, 0)])
+    assert np.isnan(apart.estimate[0]) and "with certainty" in apart.note[0]
+    lone = difference(rows, np.array([1.0, 2, 3, np.nan, np.nan, 6]), np.zeros((6, 0)), arm, [(1, 0)])
+    assert np.isfinite(lone.estimate[0]) and np.isnan(lone.low[0]) and "two values" in lone.note[0]
+    with pytest.raises(ValueError):
+        difference(rows, np.r_[values[:5], np.inf], np.zeros((6, 1)), arm, [(1, 0)])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, t_contrast
 from therapyeval.stats.critical_values import t_quantile
 from therapyeval.stats.inputs import (
     NO_VALUE,
@@ -18,6 +21,7 @@ from therapyeval.stats.inputs import (
 from therapyeval.stats.intervals import Interval
 
 METHOD = "inverse-probability weighted, sandwich by patient"
+TWO_EACH = "needs two values in each group for an interval"
 LARGEST_WEIGHT = 20.0       # beyond, a few people stand for many: said in the note, never trimmed
 
 
@@ -59,11 +63,8 @@ def completion_weighted(
 
     Source: Seaman and White (2013), Stat Methods Med Res 22:278-295; Stefanski and Boos (2002), Am Stat 56:29-38.
     """
-    values, covariates = np.asarray(values, dtype=float), np.asarray(covariates, dtype=float)
+    values, covariates = _check(values, covariates)
     level, known = check_level(conf_level), ~np.isnan(values)
-    check_values(covariates.ravel(), "covariates")
-    if covariates.ndim != 2 or len(covariates) != len(values):
-        raise ValueError("covariates must have one row per value")
     group = check_codes(group, len(values), n_groups=n_groups)
     patient, n_patients = check_cluster(cluster, len(values))
     weight, score, problem = _weights(known, covariates)
@@ -80,6 +81,76 @@ def completion_weighted(
     low, high = _limits(estimate, np.where(note == "", t_quantile(n - 1, level) * error, np.nan), is_share)
     note[heavy & (note == "")] = "a few people stand for many: some weights are above 20"
     return Interval(estimate, low, high, METHOD, note)
+
+
+def completion_weighted_difference(
+    values: np.ndarray,
+    covariates: np.ndarray,
+    group: np.ndarray,
+    cluster: np.ndarray,
+    pairs: Sequence[tuple[int, int]],
+    *,
+    conf_level: float = 0.95,
+) -> Contrast:
+    """Differences a - b of the means (or shares) of everybody eligible, weighted as in `completion_weighted`.
+
+    Put the group among the covariates where it bears on who has a value. The groups share the model of the weights,
+    and perhaps patients: the variance of the difference counts both, with G patients in either group, times
+    G / (G - 1), and t has G - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    values, covariates, group, cluster, conf_level : as `completion_weighted`; 0 and 1 give differences of shares
+    pairs : list of (code_a, code_b)
+
+    Returns
+    -------
+    Contrast
+        In the unit of the values. NaN where a group has no value, or where the covariates tell with certainty who has
+        one; no limits where fewer than three patients are eligible, or where a group has one value. The note says so.
+
+    Raises
+    ------
+    ValueError
+        As `completion_weighted`, and where a pair compares a group with itself.
+
+    Source: as `completion_weighted`.
+    """
+    values, covariates = _check(values, covariates)
+    level, known = check_level(conf_level), ~np.isnan(values)
+    a, b = check_pairs(pairs)
+    n_groups = n_codes(group, a, b)
+    group = check_codes(group, len(values), n_groups=n_groups)
+    patient, n_patients = check_cluster(cluster, len(values))
+    weight, score, problem = _weights(known, covariates)
+    y, n_known = np.where(known, np.nan_to_num(values), 0.0), np.bincount(group, known, n_groups)
+    total = np.bincount(group, weight * known, n_groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(group, weight * y, n_groups) / total
+        direct = known * weight * (y - mean[group]) / total[group]
+    error, n = np.zeros(len(a)), np.zeros(len(a))
+    for place, (one, two) in enumerate(zip(a, b, strict=True)):
+        part = np.where(group == one, direct, 0) - np.where(group == two, direct, 0)
+        adds = part if score is None else part - score[0] @ (part @ score[1])
+        n[place] = len(np.unique(patient[(group == one) | (group == two)]))
+        error[place] = np.sqrt((np.bincount(patient, adds, n_patients) ** 2).sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = error * np.sqrt(n / (n - 1))
+    note = make_notes(len(a), ((n_known[a] == 0) | (n_known[b] == 0), NO_GROUP),
+                      (np.full(len(a), bool(problem)), problem),
+                      ((n_known[a] == 1) | (n_known[b] == 1) | (n < 3), TWO_EACH),
+                      (~(error > 1e-14 * np.maximum(np.abs(mean[a]), np.abs(mean[b]))), ALIKE))
+    return t_contrast(mean[a] - mean[b], error, n - 1, level, METHOD, note)
+
+
+def _check(values: np.ndarray, covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float; ValueError where they do not fit, a covariate is missing or a value infinite."""
+    values, covariates = np.asarray(values, dtype=float), np.asarray(covariates, dtype=float)
+    check_values(covariates.ravel(), "covariates")
+    check_values(values[~np.isnan(values)])
+    if covariates.ndim != 2 or len(covariates) != len(values):
+        raise ValueError("covariates must have one row per value")
+    return values, covariates
 
 
 def _weights(known: np.ndarray, covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, str]:

@@ -81,10 +81,9 @@ def proportional_odds(
     if problem:
         return no_contrast(len(a), METHOD, problem)
     x = (design.columns / column_scale(design.columns))[:, 1:]             # the first group is the origin
-    ends = _bounds(x, grade, len(levels))
-    fit = _newton(*ends, grade, len(levels))
+    fit = fit_thresholds(x, grade, len(levels), np.ones(len(x)))
     if fit is None or barely_informed(fit[1]):
-        apart = separates(_directions(*ends, grade, len(levels)))
+        apart = separates(_directions(*_bounds(x, grade, len(levels)), grade, len(levels)))
         if apart or fit is None or not (np.diag(fit[1]) > 0).all():
             return no_contrast(len(a), METHOD, SEPARATED if apart else NO_CONVERGENCE)
     there = np.isin(a, design.groups) & np.isin(b, design.groups)
@@ -111,16 +110,24 @@ def _directions(upper: np.ndarray, lower: np.ndarray, grade: np.ndarray, n_level
     return np.vstack([upper[grade < n_levels - 1], -lower[grade > 0]])
 
 
-def _newton(
-    upper: np.ndarray, lower: np.ndarray, grade: np.ndarray, n_levels: int
+def fit_thresholds(
+    x: np.ndarray, grade: np.ndarray, n_levels: int, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Parameters and covariance, or None where Newton's method does not settle."""
+    """Thresholds and coefficients, and their covariance; None where Newton's method does not settle.
+
+    Parameters
+    ----------
+    x : array (n, p) without an intercept
+    grade : array (n) of int, 0..n_levels-1, each of which occurs
+    weight : array (n) of float, above 0
+    """
     from scipy.special import logit
 
+    upper, lower = _bounds(x, grade, n_levels)
     theta = np.zeros(upper.shape[1])
-    below = np.cumsum(np.bincount(grade, minlength=n_levels))[:-1] / len(grade)
+    below = np.cumsum(np.bincount(grade, weight, n_levels))[:-1] / weight.sum()
     theta[: n_levels - 1] = logit(below)
-    value, gradient, information = _likelihood(theta, upper, lower, grade, n_levels)
+    value, gradient, information = _likelihood(theta, upper, lower, grade, n_levels, weight)
     for _ in range(_STEPS):
         try:
             step = np.linalg.solve(information, gradient)
@@ -131,7 +138,7 @@ def _newton(
             return theta + step, np.linalg.inv(information)
         step = shorten(step, moves)
         for _ in range(30):
-            after = _likelihood(theta + step, upper, lower, grade, n_levels)
+            after = _likelihood(theta + step, upper, lower, grade, n_levels, weight)
             if after[0] >= value - 1e-10 * abs(value):
                 break
             step = step / 2
@@ -140,7 +147,7 @@ def _newton(
 
 
 def _likelihood(
-    theta: np.ndarray, upper: np.ndarray, lower: np.ndarray, grade: np.ndarray, n_levels: int
+    theta: np.ndarray, upper: np.ndarray, lower: np.ndarray, grade: np.ndarray, n_levels: int, weight: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Log likelihood, gradient and information; minus infinity where thresholds cross.
 
@@ -155,8 +162,8 @@ def _likelihood(
         return -np.inf, np.zeros(len(theta)), np.eye(len(theta))
     with np.errstate(over="ignore"):
         odds = 1 / np.expm1(width)
-    value = (log_expit(u) + log_expit(-v) + np.log(-np.expm1(-width))).sum()
-    gradient = upper.T @ (expit(-u) + odds) - lower.T @ (expit(v) + odds)
+    value = weight @ (log_expit(u) + log_expit(-v) + np.log(-np.expm1(-width)))
+    gradient = upper.T @ (weight * (expit(-u) + odds)) - lower.T @ (weight * (expit(v) + odds))
     between = upper - lower
     bends = (upper, expit(u) * expit(-u)), (lower, expit(v) * expit(-v)), (between, odds * (1 + odds))
-    return float(value), gradient, sum((rows * weight[:, None]).T @ rows for rows, weight in bends)
+    return float(value), gradient, sum((rows * (weight * bend)[:, None]).T @ rows for rows, bend in bends)

@@ -35,6 +35,16 @@ call <- "glm(seen ~ baseline + visits, binomial), weighted.mean(w = 1 / fitted);
 means <- list(weighted(d$change, all), weighted(d$change, zero), weighted(d$change, one, level = 0.90))
 keep("mean.all", call, means[[1]][1:3]); keep("mean.arm0", call, means[[2]][1:3]); keep("mean.arm1", paste(call, "level 0.90"), means[[3]][1:3])
 keep("share.all", paste(call, "limits on the logit scale"), weighted(d$good, all, TRUE)[1:3])
+difference <- function(y, one, two, f, level = 0.95) {                    # the same equations for two means at once
+  m <- glm(f, binomial, d, control = glm.control(epsilon = 1e-14, maxit = 100)); w <- 1 / fitted(m); mu <- c(); u <- 0
+  for (k in 1:2) { inside <- seq_len(n) %in% list(one, two)[[k]]; r <- d$seen == 1 & inside; mu[k] <- weighted.mean(y[r], w[r])
+    psi <- ifelse(r, w * (y - mu[k]), 0); psi[!r] <- 0; A <- colSums(-(psi * (1 - fitted(m))) * model.matrix(m))
+    u <- u + c(1, -1)[k] * (psi + (estfun(m) %*% bread(m) / nobs(m)) %*% A) / sum(w[r]) }
+  G <- length(unique(d$patient[c(one, two)])); se <- sqrt(G / (G - 1) * sum(rowsum(u, d$patient)^2)); est <- mu[1] - mu[2]
+  c(est, est + c(-1, 1) * qt((1 + level) / 2, G - 1) * se, 2 * pt(-abs(est / se), G - 1), G - 1)
+}
+keep("difference.mean", paste(call, "arm 1 - 0"), difference(d$change, one, zero, seen ~ baseline + visits))
+keep("difference.share", paste(call, "arm 1 - 0, arm in the model too, level 0.90"), difference(d$good, one, zero, seen ~ baseline + visits + arm, 0.90))
 stopifnot(abs(boot_se(d$change, all) / means[[1]][4] - 1) < 0.06, abs(boot_se(d$change, one) / means[[3]][4] - 1) < 0.06)
 write_json(list(versions = c(R = R.version.string, sandwich = as.character(packageVersion("sandwich"))), cases = cases),
            "expected.json", auto_unbox = TRUE, digits = 15, pretty = TRUE, na = "string")
