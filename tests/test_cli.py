@@ -1,6 +1,7 @@
 """The command: each slip costs one clear line and its exit code, and nothing half-written."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,14 @@ def test_measures_and_metrics_are_listed_and_explained(run):
     complains(run("measures", "lef"), 4, "Did you mean lefs?")
 
 
-def test_check_prints_text_or_json(run):
-    code, text, _ = run("check", STROKE)
+def test_check_prints_text_or_json(run, tmp_path):
+    stroke = shutil.copytree(STROKE, tmp_path / "stroke", ignore=shutil.ignore_patterns(".*"))  # it stores definitions
+    code, text, _ = run("check", stroke)
     assert code == 0 and "usable" in text
-    code, text, _ = run("check", STROKE, "--json")
-    assert code == 0 and json.loads(text)["verdict"].startswith("usable")
+    code, text, _ = run("check", stroke, "--json")
+    told = json.loads(text)
+    assert code == 0 and told["verdict"].startswith("usable") and told["definitions"]["changes"] == []
+    assert {"completeness", "pairing"} <= {item["section"] for item in told["results"]}
 
 
 def test_summarize_shows_the_table_and_writes_only_what_is_released(run, tmp_path):

@@ -57,7 +57,8 @@ def names(folder):
 
 def test_the_folder_holds_canonical_tables_with_codes_types_and_the_source_row(raw, tmp_path):
     found = import_dataset(raw, tmp_path / "clinic")
-    assert names(found.folder) == ["episodes.parquet", "import.json", "mapping.yml", "quarantine", "visits.parquet"]
+    assert names(found.folder) == [".therapyeval", "episodes.parquet", "import.json", "mapping.yml", "quarantine",
+                                   "visits.parquet"]
     episodes = pyarrow.parquet.ParquetFile(found.folder / "episodes.parquet").read()
     assert [str(kind) for kind in episodes.select(["start_date", "discipline", "source_row"]).schema.types] == [
         "date32[day]", "string", "int64"]

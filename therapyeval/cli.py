@@ -43,9 +43,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_check(args: argparse.Namespace) -> tuple[str, int]:
     """Read the data and say what is in them, what is wrong, and what to do."""
-    quality = _read(args).quality
-    text = json.dumps(quality.to_dict(), indent=2, ensure_ascii=False) if args.json else quality.to_text()
-    return text, 3 if quality.verdict == "not usable" else 0
+    if args.html:
+        from therapyeval.reports.quality_page import check_ending, write_quality
+        check_ending(Path(args.html))
+    dataset = _read(args)
+    report = dataset.quality
+    if args.html:
+        found = te.quality(dataset, policy=args.policy)
+        path = write_quality(found, args.html)
+        text = (f"Data are {report.verdict}. Written to {path} under the policy "
+                f"{found.bundle.record['policy']['name']}.")
+    else:
+        text = _shown_quality(dataset, as_json=args.json)
+    from therapyeval.data.dataset import remember_definitions
+    remember_definitions(args.data, dataset)
+    return text, DataError.exit_code if report.verdict == "not usable" else 0
+
+
+def _shown_quality(dataset: Dataset, *, as_json: bool) -> str:
+    """The quality report for the screen: file rows, and small counts as they are."""
+    found = te.quality(dataset, policy="internal")
+    if as_json:
+        told = {**dataset.quality.to_dict(), "definitions": found.bundle.record["definitions"],
+                "results": found.bundle.to_dict()["tables"]}
+        return json.dumps(told, indent=2, ensure_ascii=False)
+    parts = ("definitions", "completeness", "pairing", "exclusions", "duplicates", "stale")
+    return "\n\n".join([dataset.quality.to_text(), found.to_text(*parts), "Not released: do not share."])
 
 
 def run_map(args: argparse.Namespace) -> str | tuple[str, int]:
@@ -126,7 +149,7 @@ def run_sample(args: argparse.Namespace) -> str:
     elif wanted:
         raise UsageError("--sites, --episodes, --seed, --format and --messy go with harbor_rehab only.")
     else:
-        shutil.copytree(shipped / args.name, args.folder, dirs_exist_ok=True)
+        shutil.copytree(shipped / args.name, args.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
     then = f"map {args.folder}/scheduler" if args.messy else f"check {args.folder}"
     return f"Sample {args.name} written to {args.folder}. Next: therapyeval {then}"
 
@@ -233,9 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"therapyeval {te.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    check = _command(commands, "check", run_check)
-    _data(check)
-    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    _add_check(commands)
 
     draft = _command(commands, "map", run_map)
     draft.add_argument("data", nargs="?", metavar="RAW", help="folder with raw files, or one file")
@@ -266,6 +287,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_questions(commands)
     _add_reports(commands)
     return parser
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    check = _command(commands, "check", run_check)
+    _data(check)
+    written = check.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="print the report as JSON")
+    written.add_argument("--html", metavar="FILE", help="write the report to FILE, one page, released")
 
 
 def _add_questions(commands: argparse._SubParsersAction) -> None:

@@ -128,6 +128,36 @@ class Appointments:
         groups = [*by, "period"] if every else by
         return _by_group(rows, groups), _exclusions(table, by)
 
+    def filled(self, names: Sequence[str], by: str | None = None) -> pd.DataFrame:
+        """How many attended visits up to the data cut have a value of each attribute, in all or by another attribute.
+
+        Returns
+        -------
+        DataFrame
+            group ("" without `by`; missing where the visit has none), field, n visits, k of them with a value, and
+            the distinct patients behind n (n_people), k (with) and the others (without).
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that is no attribute.
+        """
+        import ibis
+
+        self._known([*names, *([by] if by else [])])
+        visits = self._table.filter(self._table.is_visit & (self._table.date <= self.data_cut.date()))
+        visits = visits.mutate(group=visits[by].cast("string") if by else ibis.literal(""))
+        counted = {f"{place}": visits[name].notnull().sum() for place, name in enumerate(names)}
+        own = visits.group_by(["group", "patient"]).aggregate(n=visits.count(), **counted)
+        sums = {"n": own.n.sum(), "n_people": own.count()}
+        for place in counted:
+            sums |= {f"k{place}": own[place].sum(), f"with{place}": (own[place] > 0).sum(),
+                     f"without{place}": (own[place] < own.n).sum()}
+        found = engine.fetch(own.group_by("group").aggregate(**sums).order_by("group"))
+        return pd.concat([found[["group", "n", "n_people"]].assign(
+            field=name, **{key: found[f"{key}{place}"] for key in ("k", "with", "without")})
+            for place, name in enumerate(names)], ignore_index=True)
+
     def in_use(self, days: Sequence[date], window: int) -> pd.DataFrame:
         """episode and span (place of the day) where a visit was attended in the window of days up to a day, or any
         appointment lies in the window after it; after the data cut only bookings count."""

@@ -63,7 +63,7 @@ def state(paths: Iterable[Path], settings: Iterable[str]) -> State:
     """The state of these files; a file is hashed again only where its size or time of change is new."""
     paths = sorted(paths)
     known = {}
-    for folder in _places(paths[0].parent):
+    for folder in places(paths[0].parent):
         for manifest in _manifests(folder).values():
             known.update({(name, size, time): digest for name, (size, time, digest) in manifest.files.items()})
     files = {}
@@ -91,7 +91,7 @@ def digest(path: Path) -> str:
 def load(data: Path, wanted: State, measures: Mapping[str, object]) -> tuple[Stored | None, bool]:
     """The facts of a state, and whether they were there but damaged."""
     damaged = False
-    for folder in _places(data):
+    for folder in places(data):
         for entry, manifest in _manifests(folder).items():
             if manifest.content == wanted.content:
                 try:
@@ -104,7 +104,7 @@ def load(data: Path, wanted: State, measures: Mapping[str, object]) -> tuple[Sto
 
 def store(data: Path, made_from: State, stored: Stored) -> Stored:
     """Write facts where they can be written; the same facts, with the appointments that were written."""
-    for folder in _places(data):
+    for folder in places(data):
         try:
             new = _new(folder)
         except OSError:
@@ -124,7 +124,7 @@ def store(data: Path, made_from: State, stored: Stored) -> Stored:
 
 def workspace(data: Path) -> Path:
     """A new folder for rows that do not fit into memory, for the owner only, beside the facts where possible."""
-    return _workspace(_places(data))
+    return _workspace(places(data))
 
 
 def _workspace(places: Iterable[Path]) -> Path:
@@ -139,7 +139,7 @@ def _new(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=NEW, dir=folder))  # for the owner only
 
 
-def _places(data: Path) -> list[Path]:
+def places(data: Path) -> list[Path]:
     """Where facts may lie: beside the data, else in the user's cache folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache")
     own = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ import pandas as pd
 from therapyeval import measures as registry
 from therapyeval.cohort import Cohort, Facts, read_filters
 from therapyeval.data import cache, engine, ready, sources
+from therapyeval.data import definitions as defined
 from therapyeval.data.check import check_table
 from therapyeval.data.given import MEASURES_NAME, Given, files_of, name_of, read_canonical, read_mapped
 from therapyeval.data.links import make_numbers, numbered
@@ -45,6 +46,8 @@ class Dataset:
     data_cut : nothing after this day is used; None where the data have no dates
     policy : (name, reason) of the privacy policy that the mapping declares, or None
     name, note : base name of the folder, and the mapping's note
+    definitions : rules, thresholds and lines of the mapping, by kind and name (`data.definitions`)
+    changes : which of them changed since the data were last read with others; None where nothing was stored
     """
 
     facts: Facts
@@ -54,6 +57,8 @@ class Dataset:
     policy: tuple[str, str] | None
     name: str
     note: str = ""
+    definitions: defined.Definitions = field(default_factory=dict, repr=False)
+    changes: defined.Changes | None = field(default=None, repr=False)
 
     def cohort(self, **filters: object) -> Cohort:
         """A selection by attributes: a value, a list of values, or a range such as "18..64"; none selects all.
@@ -106,8 +111,30 @@ def read_dataset(path_or_url: str | Path, mapping: str | Path | None = None,
             raise DataError(f"files of {name_of(place)} were changed while they were read. Read them again.")
         stored = cache.store(folder, made_from, stored) if is_large else _kept(stored)
     quality = stored.quality.with_note(cache.DAMAGED, cache.NAME) if damaged else stored.quality
+    told, changes = definitions_of(spec, stored.facts), None
+    if isinstance(place, Path):
+        told = defined.known(place, told)
+        changes = defined.changes(place, told)
     return Dataset(stored.facts, quality, stored.fingerprint, stored.facts.data_cut, spec.policy, name_of(place),
-                   spec.note)
+                   spec.note, told, changes)
+
+
+def remember_definitions(path_or_url: str | Path, dataset: Dataset) -> None:
+    """Keep the definitions of a dataset beside its data, for the next reading to compare with (not of a database)."""
+    _, place = located(path_or_url)
+    if isinstance(place, Path):
+        defined.remember(place, dataset.definitions, day_of(dataset.data_cut))
+
+
+def day_of(moment: pd.Timestamp | None) -> str:
+    """A day as ISO text; "" where there is none."""
+    return "" if moment is None else moment.date().isoformat()
+
+
+def definitions_of(spec: Mapping, facts: Facts) -> defined.Definitions:
+    """The definitions behind facts; thresholds of the measures that have scores."""
+    scores = [frame["measure"] for frame in (facts.scores, facts.stay_scores) if frame is not None]
+    return defined.definitions_of(spec, facts.measures, {code for codes in scores for code in codes.unique()})
 
 
 def size_of(files: list[Path]) -> int:

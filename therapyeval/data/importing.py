@@ -17,11 +17,14 @@ from pathlib import Path
 
 from therapyeval import __version__
 from therapyeval import measures as registry
-from therapyeval.data import cache, canonical, engine, sources
+from therapyeval.cohort import Facts
+from therapyeval.data import cache, canonical, definitions, engine, sources
 from therapyeval.data.dataset import (
     MAPPING_NAME,
     checked_tables,
     connection_for,
+    day_of,
+    definitions_of,
     facts_of,
     located,
     read_dataset,
@@ -106,12 +109,14 @@ def import_dataset(path_or_url: str | Path, out: str | Path, mapping: str | Path
         staging = Staging(spec, _owners(new / QUARANTINE) / STAGED, out / QUARANTINE / STAGED if before else None,
                           {path: told["files"][path.name] for path in files})
         with engine.reading(files):
-            quality, facts = _write(connection_for(folder, files), folder, place, spec, measures, staging, new)
+            quality, made = _write(connection_for(folder, files), folder, place, spec, measures, staging, new)
+            facts = facts_fingerprint(made)
         if not cache.is_current(made_from, files):
             raise DataError(f"files of {name_of(place)} were changed while they were read. Import them again.")
         if local.is_file():
             shutil.copyfile(local, new / MEASURES_NAME)
         _check(new, facts)
+        definitions.remember(new, definitions_of(spec, made), day_of(made.data_cut), carried_from=out)
         tables = quality.tables.to_dict("records")
         written = {path.name: cache.digest(path) for path in sorted(new.iterdir()) if path.is_file()}
         record = {**told, "facts": facts, "verdict": quality.verdict, "tables": tables, "written": written}
@@ -120,8 +125,8 @@ def import_dataset(path_or_url: str | Path, out: str | Path, mapping: str | Path
 
 
 def _write(connection, folder: Path, place: Path | str, spec: Mapping, measures, staging: Staging,
-           new: Path) -> tuple[QualityReport, str]:
-    """Tables, mapping and quarantine; gives the quality report and the fingerprint of the facts of the raw data."""
+           new: Path) -> tuple[QualityReport, Facts]:
+    """Tables, mapping and quarantine; gives the quality report and the facts of the raw data."""
     ledger = Ledger()
     given = (read_mapped(connection, folder, place, spec, ledger, staging) if spec.tables
              else read_canonical(connection, place, spec, ledger, staging))
@@ -142,7 +147,7 @@ def _write(connection, folder: Path, place: Path | str, spec: Mapping, measures,
     for path in aside.iterdir():
         if path.is_file():
             cache.sealed(path)
-    return quality, facts_fingerprint(facts)
+    return quality, facts
 
 
 def _check(new: Path, expected: str) -> None:

@@ -14,7 +14,7 @@ QUARANTINED, MERGED, LEFT_OUT = "quarantined", "merged", "left_out"
 SEVERITIES = ("error", "warning", "note")
 USABLE, WITH_WARNINGS, NOT_USABLE = "usable", "usable with warnings", "not usable"
 TABLES = ["table", "file", "rows_in", "in_facts", QUARANTINED, MERGED, LEFT_OUT]
-PROBLEMS = ["severity", "table", "file", "rule", "count", "rows", "todo"]
+PROBLEMS = ["severity", "table", "file", "rule", "count", "rows", "todo", "fate"]
 QUARANTINE = ["table", "file", "row", "reason"]
 TOO_MANY = 0.5  # share of a table in quarantine from which it is not usable; a convention of this project
 DEFAULT_SEVERITY = {QUARANTINED: "warning", MERGED: "note", LEFT_OUT: "note"}
@@ -27,7 +27,8 @@ class QualityReport:
     Attributes
     ----------
     tables : table, file, rows_in, in_facts, quarantined, merged, left_out; rows_in is the sum of the others
-    problems : severity (error, warning, note), table, file, rule, count, rows (the first row numbers), todo
+    problems : severity (error, warning, note), table, file, rule, count, rows (the first row numbers), todo, fate
+        (quarantined, merged, left_out; "" where the rows stay)
     quarantine : table, file, row (as a spreadsheet counts, the header is row 1), reason
     verdict : "usable", "usable with warnings" or "not usable"
     """
@@ -37,9 +38,14 @@ class QualityReport:
     quarantine: pd.DataFrame
     verdict: str
 
+    @property
+    def reasons(self) -> pd.DataFrame:
+        """The problems that the verdict rests on: errors where the data are not usable, else warnings."""
+        return self.problems[self.problems["severity"] == ("error" if self.verdict == NOT_USABLE else "warning")]
+
     def to_text(self) -> str:
-        """The verdict, the counts of every table, and the problems, worst first."""
-        lines = [f"Data are {self.verdict}.", "", *_aligned(self.tables)]
+        """The verdict with its reasons, the counts of every table, and the problems, worst first."""
+        lines = [self._verdict_line(), "", *_aligned(self.tables)]
         for problem in self.problems.itertuples():
             rows = f" (file rows {problem.rows})" if problem.rows else ""
             lines += ["", f"{problem.severity}: {problem.file}, {problem.table}: {problem.rule}, "
@@ -47,9 +53,16 @@ class QualityReport:
             lines += [f"  {problem.todo}"] if problem.todo else []
         return "\n".join(lines)
 
+    def _verdict_line(self) -> str:
+        if not len(self.reasons):
+            return f"Data are {self.verdict}."
+        said = [f"{row.table}, {row.rule}" for row in self.reasons.head(3).itertuples()]
+        more = [f"{len(self.reasons) - 3} more"] if len(self.reasons) > 3 else []
+        return f"Data are {self.verdict}, because of: {'; '.join([*said, *more])}."
+
     def with_note(self, rule: str, file: str) -> QualityReport:
         """The report with one more note, about a file that is none of the data."""
-        note = dict(zip(PROBLEMS, ("note", "", file, rule, 0, "", ""), strict=True))
+        note = dict(zip(PROBLEMS, ("note", "", file, rule, 0, "", "", ""), strict=True))
         return replace(self, problems=pd.concat([self.problems, pd.DataFrame([note])], ignore_index=True))
 
     def to_dict(self) -> dict:
@@ -99,18 +112,20 @@ class Ledger:
         """Note rows that do not reach the facts on their own, and why (`rule` says it longer in the problems)."""
         if len(rows):
             self._aside.append((fate, table, rows[["_file", "_row"]], reason))
-            self.problem(severity or DEFAULT_SEVERITY[fate], table, rows, rule or reason, todo)
+            self.problem(severity or DEFAULT_SEVERITY[fate], table, rows, rule or reason, todo, fate)
 
-    def problem(self, severity: str, table: str, rows: pd.DataFrame, rule: str, todo: str = "") -> None:
-        """Note something that a reader should know about rows that stay where they are."""
+    def problem(self, severity: str, table: str, rows: pd.DataFrame, rule: str, todo: str = "",
+                fate: str = "") -> None:
+        """Note something that a reader should know about rows (no fate: they stay where they are)."""
         for file, part in rows.groupby("_file", sort=False):
             self._problems.append({"severity": severity, "table": table, "file": self._files[file], "rule": rule,
-                                   "count": len(part), "rows": first_few(sorted(part["_row"].tolist())), "todo": todo})
+                                   "count": len(part), "rows": first_few(sorted(part["_row"].tolist())), "todo": todo,
+                                   "fate": fate})
 
     def remark(self, severity: str, table: str, file: str, rule: str, todo: str = "") -> None:
         """Note something about a file as a whole."""
         self._problems.append({"severity": severity, "table": table, "file": file, "rule": rule, "count": 0,
-                               "rows": "", "todo": todo})
+                               "rows": "", "todo": todo, "fate": ""})
 
     def report(self) -> QualityReport:
         """The report. Rows in the facts are those noted by `use`, not the rest of a subtraction."""

@@ -15,9 +15,11 @@ ALERT_INK = "#5c3700"
 ALERT_RULE = "#b35c00"
 ALERT_PAPER = "#fff6e6"
 NEUTRAL = "#5d4a86"
+SHADES = (TINT, "#d5e4eb", "#a3c5d4", "#2f7391", "#083d54")  # from complete to incomplete; the last two carry PAPER
 LIGHTS = {"green": "#1f6b3a", "amber": "#8a5a00", "red": "#a3231f", "none": QUIET}
 TEXT_ON = ((INK, PAPER), (ACCENT, PAPER), (QUIET, PAPER), (INK, TINT), (QUIET, TINT), (ALERT_INK, ALERT_PAPER),
-           *((PAPER, color) for color in LIGHTS.values()))
+           *((PAPER, color) for color in LIGHTS.values()), *((INK, shade) for shade in SHADES[:3]),
+           *((PAPER, shade) for shade in SHADES[3:]))
 FONTS = ("Arial", "Helvetica", "Liberation Sans")
 _LIGHT_RULES = "\n".join(
     f".te-section .te-{name} {{ border-color: {color}; }} .te-section .te-{name} strong {{ background: {color}; }}"
@@ -60,6 +62,7 @@ CSS = f"""
   vertical-align: top; font-weight: 400; white-space: nowrap; }}
 .te-section .te-scroll thead th {{ border-bottom: 1px solid {INK}; vertical-align: bottom; font-weight: 600;
   white-space: normal; min-width: 6rem; }}
+.te-section [id^="te-grid"] thead th:not(:first-child) {{ min-width: 3.4rem; }}
 .te-section .te-scroll tbody tr + tr > * {{ border-top: 1px solid {RULE}; }}
 .te-section .te-scroll tr > :first-child {{ text-align: left; padding-left: 0; white-space: normal; min-width: 13rem;
   max-width: 24rem; position: sticky; left: 0; background: {PAPER}; }}

@@ -1,4 +1,4 @@
-"""One released Result as a file: CSV, workbook, JSON or Parquet."""
+"""One released Result as a file (CSV, workbook, JSON or Parquet), and how any file is put in its place."""
 
 from __future__ import annotations
 
@@ -27,11 +27,22 @@ def write(result: Result, path: str | Path) -> Path:
     if path.suffix.lower() not in _WRITERS:
         raise ParameterError(f"{path.name[:60]}: the ending must be {', '.join(_WRITERS)}."
                              f"{did_you_mean(path.suffix, _WRITERS) if path.suffix else ''}")
-    if result.policy == INTERNAL and INTERNAL.upper() not in path.stem:
+    return placed(path, result.policy, lambda part: _WRITERS[path.suffix.lower()](result, part))
+
+
+def placed(path: Path, policy: str, write_to: Callable[[Path], object]) -> Path:
+    """Put what `write_to` writes in its place when it is complete; the path, whose name says INTERNAL where it must.
+
+    Raises
+    ------
+    ParameterError
+        For a place that cannot be written.
+    """
+    if policy == INTERNAL and INTERNAL.upper() not in path.stem:
         path = path.with_stem(f"{path.stem}-{INTERNAL.upper()}")
     part = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        _WRITERS[path.suffix.lower()](result, part)
+        write_to(part)
         part.replace(path)
     except PermissionError:
         part.unlink(missing_ok=True)

@@ -31,7 +31,8 @@ _LOADS = re.compile(r"@import|url\(\s*[\"']?(?!data:|#)|expression\(", re.I)
 
 @dataclass(frozen=True)
 class Page:
-    """What stands around the notebook's outputs. `facts` and `provenance` are (term, text) pairs."""
+    """What stands around the notebook's outputs. `facts` and `provenance` are (term, text) pairs; a page that stands
+    alone has no files of results beside it."""
 
     title: str
     kind: str
@@ -40,6 +41,7 @@ class Page:
     provenance: tuple[tuple[str, str], ...]
     banner: str = ""
     failed: tuple[Gate, ...] = ()
+    stands_alone: bool = False
 
 
 def to_html(notebook: NotebookNode, page: Page) -> str:

@@ -36,7 +36,7 @@ def listed(problems: pd.DataFrame, policy: Policy) -> list[dict[str, str]]:
     """Errors and warnings of a quality report as a record may hold them: counts below the policy's threshold, codes
     and row numbers left out."""
     kept = problems[problems["severity"].isin(["error", "warning"])]
-    return [{"severity": item.severity, "table": item.table, "rule": _without_values(item.rule),
+    return [{"severity": item.severity, "table": item.table, "rule": without_values(item.rule),
              "count": _count(int(item.count), policy)}
             for item in kept.itertuples(index=False, name="Problem")]
 
@@ -45,7 +45,7 @@ def problem_table(problems: Sequence[Mapping[str, str]]) -> Table | None:
     """The listed problems by table; None where there are none."""
     order = dict.fromkeys(str(item["table"]) for item in problems)
     rows = tuple(Row(TABLES.get(table, table.replace("_", " ").capitalize()),
-                     (Cell(_words(str(item["rule"]))), Cell(str(item["count"]))), below=str(item["severity"]))
+                     (Cell(words(str(item["rule"]))), Cell(str(item["count"]))), below=str(item["severity"]))
                  for table in order for item in problems if item["table"] == table)
     notes = ("Rows of the files are counted, not patients. The command therapyeval check says which rows they are "
              "and what to do.",)
@@ -59,19 +59,19 @@ def _count(n: int, policy: Policy) -> str:
     return f"1 to {policy.threshold - 1}" if policy.suppresses and n < policy.threshold else count(n)
 
 
-def _without_values(rule: str) -> str:
+def without_values(rule: str) -> str:
     """A rule without the codes that it quotes.
 
-    >>> _without_values("unknown status: 'arrvd?' (15 rows)")
+    >>> without_values("unknown status: 'arrvd?' (15 rows)")
     'unknown status'
     """
     return re.sub(r""":\s*(?:['"].*?['"] \([\d,]+ rows\)(?:, )?)+""", "", rule)
 
 
-def _words(rule: str) -> str:
+def words(rule: str) -> str:
     """A rule in plain words; one that is not listed in WORDS stays as it is.
 
-    >>> _words("no patient_id"), _words("birth_date is not an ISO date; taken as missing, the row stays")
+    >>> words("no patient_id"), words("birth_date is not an ISO date; taken as missing, the row stays")
     ('patient number: empty, so the row is not used', 'birth date: cannot be read, taken as missing; the row is used')
     """
     for pattern, words in WORDS:
