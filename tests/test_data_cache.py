@@ -81,6 +81,14 @@ def test_other_data_another_cut_and_another_mapping_are_read_anew(folder):
     assert len(stored(folder)) == cache.KEPT
 
 
+def test_facts_of_another_format_are_read_anew(folder, monkeypatch):
+    first = read_dataset(folder)
+    monkeypatch.setattr(cache, "FORMAT", cache.FORMAT + 1)
+    again = read_dataset(folder)
+    assert len(stored(folder)) == 2 and again.fingerprint == first.fingerprint
+    assert cache.DAMAGED not in set(again.quality.problems["rule"])
+
+
 @pytest.mark.parametrize("file", ["episodes.parquet", "appointments.parquet", "manifest.json"])
 def test_damaged_facts_are_made_again_and_that_is_noted(folder, file, sample):
     first = read_dataset(folder)

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from therapyeval.data import read_dataset
+from therapyeval.data import derived, read_dataset
 
 BOOKED = {"attended", "no_show", "late_cancel", "early_cancel", "clinic_cancel"}
 
@@ -70,7 +70,8 @@ def test_appointments_every_row_counts_and_ids_with_decimals_are_people(read):
     assert (by_text["a"] / by_text["b"]).round(4).tolist() == [0.1670, 0.2757]
     problems = dataset.quality.problems.set_index("rule")["count"].to_dict()
     assert problems == {"age not between 0 and 120; taken as missing, the row stays": 1,
-                        "booked after its own day; lead time taken as missing": 5}
+                        "booked after its own day; lead time taken as missing": 5,
+                        derived.OPEN: 110_527 - 22_319}     # nobody says the discipline of those who came
     assert appointments.values("site_id").str.contains("RESISTÊNCIA").any()
 
 

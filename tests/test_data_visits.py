@@ -241,7 +241,7 @@ def test_past_bookings_are_missing_and_warned_of_above_5_percent(read):
     assert (severity(19), severity(18)) == ("note", "warning")  # 1 of 20 is 5%, 1 of 19 is more
 
 
-def test_data_of_visits_alone_have_no_episodes(read):
+def test_visits_alone_whose_discipline_nobody_knows_have_no_episodes(read):
     facts = read(visits="visit_id | patient_id | scheduled_start | status\n1 | p | 2026-04-01 | attended").facts
     assert len(facts.episodes) == 0 and len(facts.scores) == 0 and facts.has_calendar
     assert pd.api.types.is_datetime64_dtype(facts.episodes["end_date"])

@@ -35,6 +35,16 @@ def draft(tmp_path):
     return make
 
 
+def test_a_txt_export_is_drafted_as_a_table_and_a_note_is_not(draft, tmp_path):
+    (tmp_path / "Appointments.TXT").write_text("Appt ID\tMRN\tAppt Date\tAppt Status\n1\t7\t2026-01-13\tSeen\n")
+    (tmp_path / "readme.txt").write_text("Exported in May, by the clinic.\nNothing else is known.\n")
+    (tmp_path / "one_line.txt").write_text("a,b\n")
+    lines = draft(patients="MRN,DOB\n7,1960-01-31\n")
+    read = [line for line in lines if line.startswith("- read:")]
+    assert read == ['- read: "patients.csv"', '- read: "Appointments.TXT"']
+    assert read_dataset(tmp_path).quality.tables["table"].tolist() == ["patients", "visits"]
+
+
 def appointments(status, rows=1, date="2026-01-13"):
     return "Appt ID,MRN,Appt Date,Appt Status\n" + "".join(f"{n},{n},{date},{status}\n" for n in range(rows))
 

@@ -162,3 +162,90 @@ def test_every_rule_that_the_sample_breaks_is_on_the_page():
         first = re.sub(r"[^a-z]+", " ", re.split("[;:(]", rule)[0].lower()).strip()
         assert first in words, rule
     assert pd.Series([row[1].split(";")[0] for row in rules_of_the_page()]).isin(["error", "warning", "note"]).all()
+
+
+SCORES = "patient_id,episode_id,measure_code,score,date,timepoint,measure_version,score_scale,respondent,mode\n"
+
+
+@pytest.mark.parametrize(("ends", "severity", "rule"), [
+    (("1", "raw", "self", "paper", "2", "raw", "self", "paper"), "warning", "several versions of one measure"),
+    (("1", "raw", "self", "paper", "1", "T", "self", "paper"), "warning", "several scales of one measure"),
+    (("1", "raw", "self", "paper", "1", "raw", "proxy", "paper"), "note", "several respondents of one measure"),
+    (("1", "raw", "self", "paper", "1", "raw", "self", "tablet"), "note", "several modes of one measure")])
+def test_scores_of_one_measure_in_an_episode_are_of_one_kind(read, ends, severity, rule):
+    found = read(assessments=f"{SCORES}p1,e1,lefs,40,2026-01-05,initial,{','.join(ends[:4])}\n"
+                             f"p1,e1,lefs,50,2026-02-16,discharge,{','.join(ends[4:])}\n"
+                             f"p2,e2,lefs,50,2026-01-12,initial,{','.join(ends[4:])}\n"
+                             f"p1,e1,tug,9,2026-02-16,discharge,{','.join(ends[4:])}\n")
+    assert told(found, rule) == (severity, "assessments", 2, "2, 3")
+    assert (found.quality.problems["table"] == "assessments").sum() == 1
+    assert len(found.facts.scores) == 3
+
+
+def test_one_measure_has_one_initial_and_one_discharge_score_in_an_episode(read):
+    rows = [("e1", "2026-01-05", "initial"), ("e1", "2026-01-07", "initial"), ("e1", "2026-02-14", "Discharge"),
+            ("e1", "2026-02-16", "discharge"), ("e1", "2026-01-26", "interim"), ("e2", "2026-01-12", "initial")]
+    lines = [f"{'p1' if episode == 'e1' else 'p2'},{episode},lefs,4{place},{day},{label},,,,\n"
+             for place, (episode, day, label) in enumerate(rows)]
+    found = read(assessments=SCORES + "".join(lines))
+    assert told(found, "labelled initial on several days") == ("note", "assessments", 2, "2, 3")
+    assert told(found, "labelled discharge on several days") == ("note", "assessments", 2, "4, 5")
+    assert found.facts.scores.loc[0, ["baseline", "final"]].tolist() == [40, 43]       # the window decides
+
+
+def test_nobody_comes_after_the_death_of_the_patient(read):
+    found = read(patients="patient_id,death_date\np1,2026-02-15\np2,2026-03-02\n",
+                 visits=VISITS + "v5,p1,e1,2026-02-16,no_show\n",
+                 assessments="patient_id,episode_id,measure_code,score,date,timepoint\n"
+                             "p1,e1,lefs,40,2026-02-15,discharge\np1,e1,lefs,40,2026-02-16,discharge\n")
+    assert told(found, "attended after the death") == ("warning", "visits", 1, "3")    # on the day itself it may be
+    assert told(found, "dated after the death") == ("warning", "assessments", 1, "3")
+    assert found.facts.episodes["n_attended"].tolist() == [2, 2]
+
+
+def test_a_referral_and_the_episode_before_are_of_the_same_patient(read):
+    episodes = EPISODES.replace("status\n", "status,referral_id,previous_episode_id\n")
+    episodes = episodes.replace("finished\n", "finished,r2,\n", 1).replace("finished\n", "finished,r2,e1\n", 1)
+    found = read(episodes=episodes, referrals="referral_id,patient_id,received_date,discipline\nr2,p2,2026-01-02,OT\n")
+    assert told(found, "patient_id is not that of its referral") == ("warning", "episodes", 1, "2")
+    assert told(found, "patient_id is not that of the episode before") == ("warning", "episodes", 1, "3")
+    assert found.facts.referrals["days"].tolist() == [10]          # not 3: e1 is no evaluation of this referral
+
+
+def test_events_and_answers_are_of_the_patient_of_their_episode(read):
+    head = "response_id,patient_id,episode_id,score,score_min,score_max\n"
+    found = read(satisfaction=f"{head}a,p1,e1,5,1,5\nb,p1,e2,6,1,5\nc,p1,e9,0,1,5\n",
+                 events="event_id,patient_id,episode_id,visit_id,date,type\n"
+                        "a,p2,e1,v1,2026-01-05,fall\nb,,e1,v9,2026-01-05,fall\n")
+    tables = found.quality.problems.groupby("table")["rule"].apply(list)
+    assert told(found, "score is not between score_min and score_max") == ("warning", "satisfaction", 2, "3, 4")
+    assert told(found, "episode_id is not in the table episodes") == ("note", "satisfaction", 1, "4")
+    assert told(found, "visit_id is not in the table visits") == ("note", "events", 1, "3")
+    assert [sum(rule.startswith("patient_id is not that of its episode") for rule in tables[name])
+            for name in ("events", "satisfaction")] == [1, 1]
+    assert found.facts.responses["episode"].isna().tolist() == [False, True, True]
+    assert found.facts.responses["score"].fillna(-1).tolist() == [5, -1, -1]
+    assert found.facts.events["episode"].isna().tolist() == [True, False]
+
+
+def test_an_arm_is_not_given_to_the_episode_of_another_patient(read):
+    found = read(enrollment="patient_id,episode_id,arm\np1,e2,new\np2,e2,usual\n")
+    assert told(found, "patient_id is not that of its episode") == ("warning", "enrollment", 1, "2")
+    assert found.facts.episodes["arm"].fillna("").tolist() == ["", "usual"]
+    assert found.quality.quarantine[["table", "row"]].to_numpy().tolist() == [["enrollment", 2]]
+
+
+def test_two_dates_of_one_discharge_agree(read):
+    found = read(discharges="episode_id,discharge_date,reason\ne1,2026-02-16,plateau\ne2,2026-03-03,plateau\n")
+    assert told(found, "discharge_date is not that of the table discharges") == ("warning", "episodes", 1, "3")
+    assert found.facts.episodes["days"].tolist() == [42, 50]
+
+
+def test_stays_are_of_possible_length(read):
+    found = read(admissions="stay_id,patient_id,admit_date,discharge_date,interruption_days,onset_date\n"
+                            "s1,p1,2024-01-01,2025-12-31,731,2023-12-01\ns2,p1,2024-01-01,2026-01-01,0,\n"
+                            "s3,p2,2026-01-01,2026-01-11,10,2026-01-02\n")
+    assert told(found, "interruption_days is more than the days") == ("warning", "admissions", 1, "2")
+    assert told(found, "admit_date before onset_date") == ("warning", "admissions", 1, "4")
+    assert told(found, "longer than 730 days") == ("warning", "admissions", 1, "3")     # 731 days
+    assert found.facts.stays["days"].tolist() == [730, 10]

@@ -70,6 +70,32 @@ def test_a_header_of_two_rows_with_merged_cells_gives_joined_names(workbook):
     assert cells(raw) == [["007", "40", "55", "t1", 4]]
 
 
+@pytest.mark.parametrize(("rows", "areas", "names", "start"), [
+    # every column stands under a merged cell, and the names beneath repeat
+    ([["LEFS", None, "NPRS", None], ["pre", "post", "pre", "post"], [40, 55, 6, 2]], ("A1:B1", "C1:D1"),
+     ["LEFS pre", "LEFS post", "NPRS pre", "NPRS post"], 3),
+    # the same under a title; names that do not repeat stay as they are
+    ([["Outcomes", None, None, None], ["LEFS", None, "NPRS", None], ["pre", "post", "pre", "post"], [40, 55, 6, 2]],
+     ("A1:D1", "A2:B2", "C2:D2"), ["LEFS pre", "LEFS post", "NPRS pre", "NPRS post"], 4),
+    ([["Case", None, "Appointment", None], ["Number", "Clinic", "Start", "Status"], [1, "N", "9:00", "KEPT"]],
+     ("A1:B1", "C1:D1"), ["Number", "Clinic", "Start", "Status"], 3),
+    # three rows: a cell merged over rows and columns, and two levels of groups
+    ([["id", "site", "staff", "LEFS", None], [None, None, None, "score", None], [None, None, None, "pre", "post"],
+      ["7", "N", "T", 40, 55]], ("A1:A3", "B1:B3", "C1:C3", "D1:E1", "D2:E2"),
+     ["id", "site", "staff", "LEFS score pre", "LEFS score post"], 4)])
+def test_a_header_all_of_merged_cells_gives_joined_names(workbook, rows, areas, names, start):
+    raw = sources.read(workbook(rows, lambda sheet: [sheet.merge_cells(area) for area in areas]))
+    assert raw.table.column_names == [*names, "_row"]
+    assert raw.table["_row"].to_pylist() == [start]
+
+
+def test_merged_header_cells_that_leave_names_repeated_are_refused(workbook):
+    with pytest.raises(DataError, match="has the column 'LEFS post' twice"):
+        sources.read(workbook([["id", "site", "LEFS", None, "LEFS", None], [None, None, "pre", "post", "pre", "post"],
+                               ["7", "N", 40, 55, 6, 2]],
+                              lambda sheet: [sheet.merge_cells(area) for area in ("A1:A2", "B1:B2", "C1:D1", "E1:F1")]))
+
+
 def test_a_cell_merged_over_rows_holds_for_each_of_them(workbook):
     raw = sources.read(workbook([["id", "day"], ["007", "Mon"], [None, "Tue"], ["8", "Wed"]],
                                 lambda sheet: sheet.merge_cells("A2:A3")))

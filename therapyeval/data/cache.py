@@ -30,6 +30,7 @@ NAME, MANIFEST, APPOINTMENTS = ".therapyeval", "manifest.json", "appointments.pa
 NEW = ".new-"  # how the name of a folder begins that is being written, or that somebody works in
 FROM_BYTES = 50_000_000  # smaller data are read anew as fast
 KEPT = 3  # sets of facts that stay; older ones are deleted
+FORMAT = 1  # of what is stored: raise it with every change to it, so that what was stored before is read anew
 FRAMES = ("episodes", "scores", "referrals", "enrollment", *FURTHER)
 QUALITY = ("tables", "problems", "quarantine")
 DAMAGED = "the stored facts were damaged and were made again from the data"
@@ -39,7 +40,7 @@ DAMAGED = "the stored facts were damaged and were made again from the data"
 class State:
     """What facts are made from: `files` gives size, time of change (ns) and SHA-256 by name.
 
-    `settings` is a digest of what else decides about them: mapping, data cut, the files given, this package.
+    `settings` is a digest of what else decides about them: mapping, data cut, the files given, this package, FORMAT.
     """
 
     files: Mapping[str, tuple[int, int, str]]
@@ -71,7 +72,7 @@ def state(paths: Iterable[Path], settings: Iterable[str]) -> State:
         found = path.stat()
         key = path.name, found.st_size, found.st_mtime_ns
         files[path.name] = (*key[1:], known.get(key) or digest(path))
-    text = "\0".join((__version__, pd.__version__, *settings, *files))
+    text = "\0".join((str(FORMAT), __version__, pd.__version__, *settings, *files))
     return State(files, hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -32,6 +32,10 @@ def enrollment_facts(rows, episodes: pd.DataFrame, chains, cut: pd.Timestamp, le
     rows = rows[~later]
     rows = rows.assign(episode=merged_episode(rows, episodes, merged),
                        arm=rows["arm"].mask(rows["allocated_date"] > cut))
+    patient = looked_up(rows["episode"], episodes.set_index("episode")["patient"]).astype("Int32")
+    is_other = (patient != rows["patient"].astype("Int32")).fillna(False).astype(bool)
+    ledger.set_aside(QUARANTINED, "enrollment", rows[is_other], "patient_id is not that of its episode")
+    rows = rows[~is_other]
     rows = _one_arm_each(rows, ledger)
     loose = rows["arm"].notna() & rows["episode"].isna()
     ledger.problem("warning", "enrollment", rows[loose], "allocated to an arm, but no episode can be tied to the row",

@@ -13,6 +13,8 @@ from therapyeval.data import engine, schema
 from therapyeval.data.quality import LEFT_OUT, MERGED, QUARANTINED, Ledger
 
 NO_START, LATER = "no start_date", "starts after the data cut"
+REOPENED = "re-opened: merged into the episode before"
+TRANSFERRED = "transferred to another site: merged into the episode that it goes on, at the site where that began"
 BACKWARD, LONG = "ends before it starts", f"longer than {schema.MAX_DAYS} days"
 COUNTED = ("attended", "no_show", "late_cancel", "early_cancel", "clinic_cancel", "rescheduled", "booked")
 COUNTS = tuple(f"n_{status}" for status in COUNTED)
@@ -50,7 +52,9 @@ def source_episodes(connection, episodes, visits, rules: Rules):
     stale = (table.discharge_date.isnull() & (table.n_future.fill_null(0) == 0)
              & (ibis.literal(cut).delta(table.last_visit_date, unit="day") >= rules.stale_days)).fill_null(False)
     start = ibis.coalesce(table.start_date, table.first_eval, table.first_visit_date)
+    table = engine.with_absent(table, is_derived="boolean")
     table = table.mutate(start_date=start, closed_admin=stale, first_eval=ibis.coalesce(table.first_eval, start),
+                         is_derived=table.is_derived.fill_null(False),
                          end_date=ibis.ifelse(stale, table.last_visit_date, table.discharge_date),
                          _derived=table.start_date.isnull())
     days = table.days.fill_null(table.end_date.delta(table.start_date, unit="day"))
@@ -97,22 +101,24 @@ def merged_episodes(connection, table, rules: Rules):
 
     A chain is a run of episodes of one patient x discipline x region in which each starts at most
     `reopen_gap_days` after the latest end before it; an open episode has no end, so what starts in it joins it.
+    Its first episode is one of the source, where it has one, before any that was derived from visits.
     """
     import ibis
 
     table = table.mutate(until=table.end_date.fill_null(ibis.date(schema.NEWEST)))
     if not rules.has_calendar:
         return engine.view(connection, "chains", table.mutate(merged=table.episode, n_chain=1))
-    ordered = {"group_by": SAME, "order_by": ["start_date", "episode"]}
+    same = [name for name in (*SAME, "section") if name in table.columns]
+    ordered = {"group_by": same, "order_by": ["start_date", "episode"]}
     before = table.until.max().over(ibis.window(**ordered, preceding=(None, 1), following=None))
     is_new = before.isnull() | (table.start_date.delta(before, unit="day") > rules.reopen_gap_days)
     table = engine.keep(connection, "ordered_episodes", table.mutate(is_new=is_new.cast("int32")))
     again = table.filter(table.is_new == 0).select("patient").distinct()  # few patients: only they need numbering
-    rows = table.semi_join(again, "patient").select("episode", *SAME, "start_date", "is_new")
+    rows = table.semi_join(again, "patient").select("episode", *same, "start_date", "is_new", "is_derived")
     rows = rows.mutate(chain=rows.is_new.sum().over(ibis.cumulative_window(**ordered)))
-    chain = {"group_by": [*SAME, "chain"]}
+    chain = {"group_by": [*same, "chain"]}
     rows = engine.keep(connection, "reopened_episodes", rows.mutate(
-        first=rows.episode.first().over(ibis.window(**chain, order_by=["start_date", "episode"])),
+        first=rows.episode.first().over(ibis.window(**chain, order_by=["is_derived", "start_date", "episode"])),
         n=rows.count().over(ibis.window(**chain))).filter(ibis._.n > 1).select("episode", "first", "n"))
     table = engine.looked_up(table.drop("is_new"), rows, "episode", merged="first", n_chain="n")
     return engine.view(connection, "chains", table.mutate(merged=table.merged.fill_null(table.episode),
@@ -146,9 +152,10 @@ def _reopened(chains, describe: list[str]):
     sums = chains.group_by("merged").aggregate(
         first_visit_date=chains.first_visit_date.min(), last_visit_date=chains.last_visit_date.max(),
         n_merged=chains.count() - 1, **{name: chains[name].sum() for name in COUNTS},
-        planned_visits=(chains.planned_visits.count() == chains.count()).ifelse(chains.planned_visits.sum(), None),
+        planned_visits=(chains.planned_visits.count() == (~chains.is_derived).sum()).ifelse(
+            chains.planned_visits.sum(), None), start_date=chains.start_date.min(),
         minutes=(chains.n_unknown.sum().fill_null(0) == 0).ifelse(chains.minutes.sum(), None))
-    first = chains.filter(chains.episode == chains.merged).select("episode", "patient", *describe, "start_date", "days")
+    first = chains.filter(chains.episode == chains.merged).select("episode", "patient", *describe, "days")
     facts = first.join(ends, first.episode == ends.merged).drop("merged")
     return facts.join(sums, facts.episode == sums.merged).drop("merged")
 
@@ -170,6 +177,14 @@ def _typed(facts: pd.DataFrame, *, has_visits: bool) -> pd.DataFrame:
 
 def count_merged(chains, ledger: Ledger) -> None:
     """Count the source episodes in the facts, and those merged into another."""
-    again = chains.filter(chains.episode != chains.merged).select("_at", "_file", "_row").order_by("_at")
-    ledger.set_aside(MERGED, "episodes", engine.fetch(again), "re-opened: merged into the episode before")
+    import ibis
+
+    moved = ibis.literal(False)
+    again = engine.with_absent(chains.filter(chains.episode != chains.merged), site_id="string")
+    if "site_id" in chains.columns:
+        again = engine.looked_up(again, chains.select(merged="episode", begun="site_id"), "merged", begun="begun")
+        moved = (again.begun != again.site_id).fill_null(False)
+    again = engine.fetch(again.select("_at", "_file", "_row", moved=moved).order_by(["_file", "_at"]))
+    ledger.set_aside(MERGED, "episodes", again[again["moved"]], TRANSFERRED)
+    ledger.set_aside(MERGED, "episodes", again[~again["moved"]], REOPENED)
     ledger.use_counts("episodes", engine.by_file(chains.filter(chains.episode == chains.merged)))

@@ -12,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from therapyeval.data import sources
+from therapyeval.data.sources import csv
 from therapyeval.errors import DataError
 
 NOT_DATA = ("measures.csv", "mapping.yml")
 REDCAP = ("redcap_event_name", "redcap_repeat_instrument", "Repeat Instrument")  # only REDCap has such columns
+START = 1 << 16  # bytes of a .txt that tell whether it is a table
 TRIED = 5000  # distinct values that are looked at to find a format
 MOST = 0.9  # share of distinct values that a format has to read
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?([.,]\d+)?\s?(Z|[+-]\d{2}:?\d{2})?)?")
@@ -45,7 +47,7 @@ def places(given: str | Path) -> list[str | Path]:
     place = sources.located(given)
     if isinstance(place, Path) and not place.exists():
         raise DataError(f"there is no file or folder {place.name}. Is the path right?")
-    found = [place] if isinstance(place, str) else [file for file in sources.files(place)
+    found = [place] if isinstance(place, str) else [file for file in (*sources.files(place), *_texts(place))
                                                     if file.name.lower() not in NOT_DATA]
     if not found:
         raise DataError(f"the folder {place.resolve().name} holds no data file ({', '.join(sources.LISTED)}).")
@@ -53,6 +55,22 @@ def places(given: str | Path) -> list[str | Path]:
         raise DataError(f"{sources.name(place)} holds {shape.upper()} data: its columns are known and need no mapping. "
                         "`therapyeval check` reads it; `codes:` of a mapping tells what local codes mean.")
     return found
+
+
+def _texts(folder: Path) -> list[Path]:
+    """The .txt files of a folder that are tables: their first two lines have as many cells, and more than one."""
+    texts = sorted(file for file in folder.glob("*.[tT][xX][tT]") if not file.name.lower().startswith(sources.NOT_DATA))
+    return [file for file in texts if _has_cells(file)] if folder.is_dir() else []
+
+
+def _has_cells(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            start = csv.decode(opened.read(START), file.name, None)
+    except (OSError, DataError):
+        return False
+    lines = [line for line in start.splitlines() if line.strip()][:2]
+    return len(lines) == 2 and any(lines[0].count(sign) == lines[1].count(sign) > 0 for sign in csv.DELIMITERS)
 
 
 def parts(place: str | Path) -> list[str | None]:

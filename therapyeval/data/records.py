@@ -50,7 +50,12 @@ def response_facts(rows, episodes: pd.DataFrame, merged: pd.Series, cut: pd.Time
     frame = _until(frame, "invited_date", cut, "satisfaction", ledger)
     odd = frame["nps"].notna() & ~(frame["nps"].between(*NPS_RANGE) & (frame["nps"] % 1 == 0))
     ledger.problem("warning", "satisfaction", frame[odd], "nps is not a whole number from 0 to 10; taken as missing")
+    beyond = (frame["score"] < frame["score_min"]) | (frame["score"] > frame["score_max"])
+    ledger.problem("warning", "satisfaction", frame[beyond],
+                   "score is not between score_min and score_max; taken as missing, the row stays",
+                   "Correct the values.")
     ledger.use("satisfaction", frame)
+    frame["score"] = frame["score"].mask(beyond)
     frame["nps"] = frame["nps"].mask(odd)
     date = frame["date"].fillna(frame["invited_date"])
     answered = frame[["score", "nps"]].notna().any(axis=1) & ~(date > cut)
@@ -101,10 +106,13 @@ def episode_attributes(episodes: pd.DataFrame) -> list[str]:
 
 
 def _linked(rows, episodes: pd.DataFrame, merged: pd.Series) -> pd.DataFrame:
-    """The rows, with the episode of the facts that each names (missing where it names none), and its patient."""
+    """The rows, with the episode of the facts that each names (missing where it names none, or one of another patient),
+    and its patient."""
     frame = with_absent(engine.fetch(rows.order_by("_at")), episode="Int32", patient="Int32")
     episode = looked_up(frame["episode"], merged).astype("Int32")
     patient = looked_up(episode, episodes.set_index("episode")["patient"])
+    is_other = (patient.astype("Int32") != frame["patient"].astype("Int32")).fillna(False).astype(bool)
+    episode, patient = episode.mask(is_other), patient.mask(is_other)
     return frame.assign(episode=episode, patient=frame["patient"].astype("Int32").fillna(patient.astype("Int32")))
 
 

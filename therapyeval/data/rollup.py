@@ -10,6 +10,7 @@ from therapyeval.cohort import Facts
 from therapyeval.data import engine, schema
 from therapyeval.data.appointments import Appointments, make_appointments
 from therapyeval.data.authorizations import authorization_facts
+from therapyeval.data.derived import TOLD, has_free, with_derived
 from therapyeval.data.discharges import END, discharged, use_discharges
 from therapyeval.data.enrollment import enrollment_facts, with_arm
 from therapyeval.data.episodes import (
@@ -30,7 +31,7 @@ from therapyeval.data.referrals import no_referrals, numbered_referrals, referra
 from therapyeval.data.scores import no_scores, score_facts
 from therapyeval.data.staffing import TIMES, availability_facts, staff_facts, week_facts, with_license
 from therapyeval.data.stays import stay_facts, with_stay_scores
-from therapyeval.data.visits import visit_facts, with_units
+from therapyeval.data.visits import DIAGNOSIS, visit_facts, with_units
 
 FURTHER = frozenset(("events", "satisfaction", "goals", "authorizations", "staff", "staff_hours",
                      "availability"))
@@ -91,6 +92,10 @@ def _episodes(connection, tables: MappingType[str, object], source, visits, rule
                      f"status {', '.join(schema.NEVER_COUNTED)}")
     source = discharged(source.filter(~never), tables.get("discharges"), rules.cut, has_calendar=rules.has_calendar)
     source = _with_referral(source, tables.get("referrals"))
+    is_free = "visits" in tables and has_free(connection, rules.cut)
+    added = [name for name in TOLD if is_free and name not in source.columns]
+    if is_free:  # what a derived episode is described by
+        source = engine.with_absent(source, **dict.fromkeys(TOLD, "string"))
     describe = describing(source.columns, schema.DESCRIBE_EPISODE, attributes.get("episodes", ()))
     source = engine.with_absent(source, start_date="date", discipline="string", body_region="string",
                                 planned_visits="float64", days="float64")
@@ -98,22 +103,27 @@ def _episodes(connection, tables: MappingType[str, object], source, visits, rule
     certified = [name for name in CERTIFIED if name in source.columns]
     names = ("_at", "_file", "_row", "_later", "episode", "patient", "referral", "discipline", "body_region",
              "start_date", *END, "planned_visits", "planned_source", "days", *certified, *describe)
-    table = source_episodes(connection, source.select(*dict.fromkeys(names)), visits, rules)
+    source = engine.view(connection, "described_episodes", source.select(*dict.fromkeys(names)))
+    if is_free:
+        source = with_derived(connection, source, tables.get("staff"), rules.cut, rules.reopen_gap_days, ledger)
+    table = source_episodes(connection, source, visits, rules)
     table = set_aside_episodes(table, rules, ledger)
     chains = merged_episodes(connection, table, rules)
     count_merged(chains, ledger)
     use_discharges(tables.get("discharges"), chains, rules.cut, ledger)
     facts = with_plans(episode_facts(chains, describe, has_visits="visits" in tables), chains)
+    facts = facts.drop(columns=[name for name in added if facts[name].isna().all()])  # nobody said it
     return with_units(facts, visits, chains, rules.cut), chains
 
 
 def _with_referral(source, referrals):
-    """Episodes with the number of their referral."""
+    """Episodes with the number of their referral, where it is one of the same patient."""
     import ibis
 
     if referrals is None or "referral_id" not in source.columns:
         return source.mutate(referral=ibis.null("int32"))
-    return engine.looked_up(source, numbered_referrals(referrals), "referral_id", referral="referral")
+    source = engine.looked_up(source, numbered_referrals(referrals), "referral_id", referral="referral", _of="patient")
+    return source.mutate(referral=(source["_of"] == source.patient).ifelse(source.referral, None)).drop("_of")
 
 
 def _referrals(connection, rows, episodes: pd.DataFrame, chains, rules: Rules,
@@ -132,7 +142,7 @@ def _appointments(connection, visits, staff, episodes: pd.DataFrame, chains, rul
     names = episode_attributes(episodes)
     described = engine.load(connection, "episode_attributes", episodes[["episode", *names]])
     links = chains.select("episode", "merged").join(described.rename(merged="episode"), "merged")
-    drop = [name for name in ("_file", "_row", "_odd", "visit_id", *TIMES) if name in visits.columns]
+    drop = [name for name in ("_file", "_row", "_odd", "visit_id", DIAGNOSIS, *TIMES) if name in visits.columns]
     visits = with_license(visits.drop(*drop), staff)
     return make_appointments(connection, visits, engine.keep(connection, "episode_links", links), names, rules.cut)
 

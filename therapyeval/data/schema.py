@@ -70,8 +70,9 @@ TABLES: dict[str, Table] = {
         **_columns(id="visit_id patient_id episode_id rescheduled_to staff_id",
                    datetime="scheduled_start scheduled_end status_dt arrived_dt started_dt ended_dt note_finalized",
                    date="booked_date", yes_no="billable", number="minutes",
-                   text="site_id cancel_reason cancelled_by visit_type mode"),
-        "status": VISIT_STATUSES_IN}),
+                   text="site_id cancel_reason cancelled_by visit_type mode primary_dx"),
+        # what episodes are derived from, where the source has none
+        "discipline": DISCIPLINES, "body_region": REGIONS, "status": VISIT_STATUSES_IN}),
     "assessments": Table("assessment_id", ("patient_id", "measure_code", "score", "date", "timepoint"), {
         **_columns(id="assessment_id patient_id episode_id stay_id rater_id", datetime="finalized_dt", date="date",
                    text="measure_code measure_version score_scale timepoint respondent mode",
@@ -136,7 +137,7 @@ DESCRIBE_EPISODE = ("site_id", "discipline", "program", "body_region", "side", "
                     "setting", "case_type", "surgery_flag", "planned_weeks", "planned_frequency")
 DESCRIBE_PATIENT = ("sex", "gender_identity", "race_ethnicity", "language", "interpreter", "zip3", "deprivation")
 DESCRIBE_REFERRAL = ("site_id", "discipline", "body_region", "source_type", "priority")
-DESCRIBE_VISIT = ("site_id", "mode", "visit_type")
+DESCRIBE_VISIT = ("site_id", "discipline", "body_region", "mode", "visit_type")
 DESCRIBE_STAY = ("site_id", "setting", "impairment_group", "etiology", "transfer_from", "payer")
 DESCRIBE_EVENT = ("site_id", "type", "severity", "related")
 DESCRIBE_RESPONSE = ("site_id", "instrument", "channel")

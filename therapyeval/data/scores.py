@@ -69,18 +69,14 @@ def score_pairs(connection, rows, spans, measures: MappingType[str, object], rul
 
 
 def linked_assessments(connection, rows, spans, chains, cut: pd.Timestamp, ledger: Ledger):
-    """Assessments up to the data cut with the episode of the facts: by `episode_id`, else the patient's only one."""
+    """Assessments up to the data cut with the episode of the facts: by `episode_id`, else `_by_patient`."""
     import ibis
 
-    only = spans.group_by("patient").having(spans.count() == 1).aggregate(episode=spans.episode.min())
-    rows = engine.looked_up(rows, only, "patient", _only="episode")
-    if "episode_id" in rows.columns:
-        rows = engine.looked_up(rows, chains, "episode", _merged="merged") if "episode" in rows.columns else (
-            rows.mutate(_merged=ibis.null("int32")))
-        rows = rows.mutate(_only=rows.episode_id.isnull().ifelse(rows["_only"], None))
-        rows = rows.mutate(episode=ibis.coalesce(rows["_merged"], rows["_only"])).drop("_merged")
-    else:
-        rows = rows.mutate(episode=rows["_only"])
+    rows = engine.with_absent(rows, episode_id="string", episode="int32")
+    rows = engine.looked_up(rows, chains, "episode", _merged="merged")
+    only = engine.keep(connection, "assessments_of_patients", _by_patient(rows.filter(rows.episode_id.isnull()), spans))
+    rows = engine.looked_up(rows, only, "_at", _only="_only")
+    rows = rows.mutate(episode=ibis.coalesce(rows["_merged"], rows["_only"])).drop("_merged")
     rows = engine.looked_up(rows.drop("_only"), spans, "episode", _patient="patient")
     state = ibis.cases((rows.date > cut.date(), "later"), (rows["_patient"] != rows.patient, "other"),
                        (rows.episode.isnull(), "loose"), else_=None)
@@ -91,6 +87,21 @@ def linked_assessments(connection, rows, spans, chains, cut: pd.Timestamp, ledge
                                 (LEFT_OUT, "loose", "its episode is not in the facts")):
         ledger.set_aside(fate, "assessments", aside[aside["_state"] == state], reason)
     return rows.filter(rows["_state"].isnull())
+
+
+def _by_patient(rows, spans):
+    """`_only`: the episode of each row (`_at`) of a patient with one, of several the only one that holds its day."""
+    import ibis
+
+    spans = spans.select("start_date", "last", "ended", one="episode", of="patient")
+    rows = rows.select("_at", "patient", "date")
+    seen = rows.join(spans, rows.patient == spans.of)
+    after = seen.date.delta(seen["last"], unit="day") <= FINAL_AFTER
+    holds = (seen.date.delta(seen.start_date, unit="day") >= -BASELINE_DAYS) & (~seen.ended | after)
+    seen = seen.mutate(_holds=holds.fill_null(False))
+    seen = seen.group_by("_at").aggregate(n=seen.count(), n_held=seen["_holds"].sum(), one=seen.one.min(),
+                                          held=seen.one.min(where=seen["_holds"]))
+    return seen.select("_at", _only=ibis.cases((seen.n == 1, seen.one), (seen.n_held == 1, seen.held), else_=None))
 
 
 def _prepared(connection, rows, measures: MappingType[str, object]):

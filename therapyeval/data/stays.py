@@ -34,7 +34,9 @@ def stay_facts(rows, cut: pd.Timestamp, declared: list[str], ledger: Ledger) -> 
     later, backward = frame["admit_date"] > cut, frame["discharge_date"] < frame["admit_date"]
     ledger.set_aside(LEFT_OUT, "admissions", frame[later], "admitted after the data cut")
     ledger.set_aside(QUARANTINED, "admissions", frame[backward & ~later], "discharged before admission")
-    frame = frame[~later & ~backward]
+    long = (frame["discharge_date"] - frame["admit_date"]).dt.days > schema.MAX_DAYS
+    ledger.set_aside(QUARANTINED, "admissions", frame[long & ~later], f"longer than {schema.MAX_DAYS} days")
+    frame = frame[~later & ~backward & ~long]
     acute = frame["setting"].str.strip().str.lower().eq(ACUTE).fillna(False).astype(bool)
     still = frame["discharge_date"].isna() | (frame["discharge_date"] > cut)
     frame = frame.assign(discharge_date=frame["discharge_date"].mask(still),

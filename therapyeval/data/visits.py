@@ -23,6 +23,7 @@ LATE_HOURS = 24
 NOTE_HOURS = 48
 AMOUNTS = ("units", "note_on_time")  # of a visit, beside its minutes
 TIMES = ("scheduled_start", "status_dt")
+DIAGNOSIS = "primary_dx"  # kept of a visit for the episodes derived from visits
 CANCELS = ("late_cancel", "early_cancel", "cancelled")
 BY_THE_CLINIC = ("clinic", "weather")
 
@@ -250,7 +251,7 @@ def used_visits(connection, visits, episodes, declared: list[str], *, has_charge
     odd = sum((given[name].ifelse(bit, 0) for name, (bit, *_) in ODD.items()), start=ibis.literal(0))
     names = ["_file", "_row", *(["visit_id"] if has_charges else []), "patient", "episode", "date", "status", "minutes"]
     given = given.mutate(**{name: is_visit.ifelse(given[name], None) for name in AMOUNTS if name in given.columns})
-    names += [name for name in (*AMOUNTS, *times) if name in given.columns]
+    names += [name for name in (*AMOUNTS, *times, DIAGNOSIS) if name in given.columns]
     return engine.keep(connection, "visits", given.select(
         *names, *own, is_visit=is_visit, is_evaluation=is_evaluation, _odd=odd.cast("int8")))
 

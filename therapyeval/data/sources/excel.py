@@ -205,26 +205,43 @@ def _header(sheet: _Sheet, name: str) -> tuple[int, int, list[str]]:
 
     The header is the first row whose filled cells are all words and name more than half of the columns that are in
     use; a cell merged over several columns counts once. Where such a cell stands in the header, the row beneath
-    belongs to it: "LEFS" over "pre" and "post" gives "LEFS pre" and "LEFS post".
+    belongs to it: "LEFS" over "pre" and "post" gives "LEFS pre" and "LEFS post". Where names repeat, and cells merged
+    over several columns stand above them, so does the row above.
     """
     first = sheet.cells[:HEADER_WITHIN]
     width = max((sum(value is not None for value in row) for row in first), default=0)
     for top, row in enumerate(first):
         filled = [value for value in _spread(row, sheet, top) if value is not None]
-        if len(set(filled)) * 2 <= width or not all(isinstance(value, str) for value in filled):
+        if not filled or not all(isinstance(value, str) for value in filled):
             continue
-        over = [area for area in sheet.merged if area[1] == top + 1 and area[2] > area[0]]
-        names = _spread(row, sheet, top)
-        if not over or top + 1 == len(sheet.cells):
-            return top, top, [value or "" for value in names]
-        beneath = _spread(sheet.cells[top + 1], sheet, top + 1)
-        down = {column for area in sheet.merged if area[1] <= top + 1 < area[3]
-                for column in range(area[0] - 1, area[2])}
-        names = [" ".join(str(part) for part in (upper, None if position in down else lower) if part is not None)
-                 for position, (upper, lower) in enumerate(zip(names, beneath, strict=True))]
-        return top, top + 1, names
+        last = top
+        while _over(sheet, last) and last + 1 < len(sheet.cells):
+            last += 1
+        names, is_named = _joined(sheet, top, last), len(set(filled)) * 2 > width
+        if top and len(_over(sheet, top - 1)) > 1 and not (is_named and len(set(names)) == len(names)):
+            names, top = _joined(sheet, top - 1, last), top - 1
+            is_named = len(set(names)) * 2 > width
+        if is_named:
+            return top, last, names
     raise DataError(f"{name} has no header row: no row among the first {HEADER_WITHIN} names the columns in words. "
                     "Write the column names into the row above the data.")
+
+
+def _over(sheet: _Sheet, position: int) -> list[tuple[int, int, int, int]]:
+    """The cells that begin in this row (from 0) and are merged over several columns."""
+    return [area for area in sheet.merged if area[1] == position + 1 and area[2] > area[0]]
+
+
+def _joined(sheet: _Sheet, top: int, last: int) -> list[str]:
+    """The words of each column in these rows; what lies under a cell merged over several rows does not count."""
+    parts: list[list[str]] = [[] for _ in sheet.cells[top]]
+    for position in range(top, last + 1):
+        under = {column for area in sheet.merged if area[1] <= position < area[3]
+                 for column in range(area[0] - 1, area[2])}
+        for column, value in enumerate(_spread(sheet.cells[position], sheet, position)):
+            if value is not None and column not in under:
+                parts[column].append(str(value))
+    return [" ".join(words) for words in parts]
 
 
 def _spread(row: list[object], sheet: _Sheet, position: int) -> list[object]:
