@@ -90,7 +90,7 @@ def _pairs(levels: pd.Series, groups: str, reference: str | Sequence[str] | None
 
 def _check(call: Call, adjust: Sequence[str], variance: str, missing: str) -> None:
     plain = call.metric.kind in ("mean", "proportion") and not call.metric.variant and not call.metric.by_level
-    if not plain or call.metric.population != "episodes":
+    if not plain or call.population != "episodes":
         raise ParameterError(f"{call.text} cannot be compared yet: compare takes means and proportions of episodes. "
                              "Use summarize with by= for its values and intervals.")
     if adjust and call.metric.kind == "proportion":
@@ -146,7 +146,7 @@ def _clusters(call: Call, cohort: Cohort, units: Units, used: np.ndarray,
               cluster: str | None) -> tuple[np.ndarray | None, str]:
     """Cluster codes of the units used, and how the method says it; None where every unit stands alone."""
     if cluster is not None:
-        frame = population_frame(cohort.facts, call.metric.population)
+        frame = population_frame(cohort.facts, call.population)
         if cluster not in frame:
             raise UnknownNameError("attribute", cluster, cohort.facts.attributes)
         named = frame[cluster].iloc[units.row].astype(object)
@@ -164,7 +164,7 @@ def _has_repeats(patient: np.ndarray) -> bool:
 
 
 def _covariates(call: Call, cohort: Cohort, units: Units, adjust: list[str]) -> pd.DataFrame:
-    frame = population_frame(cohort.facts, call.metric.population)
+    frame = population_frame(cohort.facts, call.population)
     found = pd.DataFrame(index=range(len(units.row)))
     for name in adjust:
         if name == BASELINE and call.measure:

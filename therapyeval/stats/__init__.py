@@ -26,6 +26,7 @@ _HOMES = {
     "time_quantile": "survival",
     "cumulative_incidence": "competing_risks",
     "growth": "exact",
+    "bootstrap_interval": "bootstrap",
     "standardized_mean": "bootstrap",
     "completion_weighted": "missing",
     "Contrast": "contrasts",
