@@ -6,7 +6,7 @@ from conftest import row
 from test_metrics import printed
 
 from therapyeval.analysis import summarize
-from therapyeval.errors import NotEvaluableError
+from therapyeval.errors import NotEvaluableError, ParameterError
 
 EPISODES = """
     episode_id  patient_id  discipline  site_id  start_date  status
@@ -121,3 +121,25 @@ def test_answers_without_a_patient_are_people_of_their_own(surveyed):
 def test_without_the_table_the_question_is_refused(read_tables, metric):
     with pytest.raises(NotEvaluableError, match="these data have no"):
         summarize(read_tables(visits=visits(2)).cohort(), metric)
+
+
+def test_falls_per_1000_patient_days(read_tables):
+    """Days: s1 06-25 to 07-05 is 10 (6 in June, 4 in July), s2 is 10. Two falls in stays, one outside."""
+    dataset = read_tables(visits=visits(1), admissions="""
+        stay_id  patient_id  admit_date  discharge_date  discharge_status  setting  site_id
+        s1       p1          2026-06-25  2026-07-05      01                irf      north
+        s2       p2          2026-07-10  2026-07-20      01                irf      south""", events="""
+        event_id  patient_id  date        type  site_id
+        x1        p1          2026-06-30  fall  north
+        x2        p2          2026-07-20  fall  south
+        x3        p2          2026-08-01  fall  south""")
+    found = row(summarize(dataset.cohort(), "fall_rate,per=patient_days"))
+    assert found[["numerator", "denominator", "n_people", "unit"]].tolist() == [2, 20, 2, "per 1 000 patient-days"]
+    assert found["estimate"] == pytest.approx(100)
+    months = summarize(dataset.cohort(), "fall_rate,per=patient_days", every="month", period="2026Q3").frame
+    assert months[["period", "numerator", "denominator"]].to_numpy().tolist() == [["2026-07", 1, 14]]
+    sites = summarize(dataset.cohort(), "fall_rate,per=patient_days", by="site_id").frame
+    assert sites[["site_id", "numerator", "denominator"]].to_numpy().tolist() == [["north", 1, 10], ["south", 1, 10]]
+    assert summarize(dataset.cohort(), "fall_rate,per=patient_days").source.population == "stays"
+    with pytest.raises(ParameterError, match="Use visits or patient_days"):
+        summarize(dataset.cohort(), "fall_rate,per=week")

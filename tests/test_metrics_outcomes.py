@@ -118,9 +118,15 @@ JT = """
     e9       lefs     61        80"""
 
 
+def classes(cohort, metric):
+    """The shares of the classes, without what is counted beside them."""
+    result = summarize(cohort, metric)
+    return result.where(result.frame["statistic"] == "proportion")
+
+
 def test_classes_of_jacobson_and_truax_between_norms(cohort_from):
     cohort = cohort_from(scores=JT)
-    result = summarize(cohort, "jt_class:lefs,norms=40/14/72/8")     # c = (8*40 + 14*72) / 22 = 60.4
+    result = classes(cohort, "jt_class:lefs,norms=40/14/72/8")       # c = (8*40 + 14*72) / 22 = 60.4
     assert levels(result) == {"recovered": 1, "improved": 2, "unchanged": 2, "deteriorated": 1}
     assert result.frame["estimate"].sum() == pytest.approx(1)
     assert result.frame["metric"].unique().tolist() == ["jt_class:lefs,norms=40/14/72/8"]
@@ -128,9 +134,9 @@ def test_classes_of_jacobson_and_truax_between_norms(cohort_from):
 
 
 def test_classes_where_lower_is_better(toy):
-    result = summarize(toy, "jt_class:odi,norms=42/14/10/8")         # c = 21.6: E5 ends at 22
+    result = classes(toy, "jt_class:odi,norms=42/14/10/8")           # c = 21.6: E5 ends at 22
     assert levels(result) == {"recovered": 0, "improved": 1, "unchanged": 1, "deteriorated": 0}
-    assert levels(summarize(toy, "jt_class:odi,cut=22"))["recovered"] == 1
+    assert levels(classes(toy, "jt_class:odi,cut=22"))["recovered"] == 1
 
 
 def test_classes_without_norms_are_three(cohort_from):
@@ -203,3 +209,15 @@ def test_a_mean_in_units_of_its_spread_is_not_compared(cohort_from):
 def test_table_one_takes_classes_as_categories(cohort_from):
     found = describe(cohort_from(scores=JT), variables=["jt_class:lefs"]).frame
     assert found[["level", "numerator"]].to_numpy().tolist() == [["deteriorated", 1], ["improved", 3], ["unchanged", 2]]
+
+
+def test_those_functional_at_baseline_are_counted_beside_the_classes(cohort_from):
+    """Cut-off 60.4: e2 begins at 62 and cannot recover; the classes add up to 1 without it."""
+    cohort = cohort_from(scores="episode measure baseline final\ne1 lefs 30 64\ne2 lefs 62 80\ne3 lefs 50 52\n"
+                                "e4 lefs 70 -", episodes="episode n_attended\ne1 5\ne2 5\ne3 5\ne4 5")
+    result = summarize(cohort, "jt_class:lefs,norms=40/14/72/8")
+    found = row(result, level="functional_at_baseline")
+    assert found[["statistic", "estimate", "numerator", "n", "unit"]].tolist() == ["count", 1, 1, 3, "episodes"]
+    shares = result.frame[result.frame["statistic"] == "proportion"]
+    assert shares["estimate"].sum() == pytest.approx(1) and shares["numerator"].tolist() == [1, 1, 1, 0]
+    assert "count" not in summarize(cohort, "jt_class:lefs").frame["statistic"].tolist()

@@ -98,3 +98,17 @@ def test_a_file_that_is_not_there_or_has_other_columns_is_refused(cohort_from, m
         summarize(cohort, "residual:lefs,model=none.csv")
     with pytest.raises(ParameterError, match="needs the columns episode and predicted"):
         summarize(cohort, f"residual:lefs,model={model('stay', {0: 1})}")
+
+
+def test_observed_to_expected_of_stays(read_tables, model):
+    """Of five stays, discharged home: 1, 1, 0 (nursing home), 1, 0; expected 0.8 + 0.5 + 0.6 + 0.9 + 0.2 = 3."""
+    dataset = read_tables(visits=NO_VISITS, admissions=[
+        stay(i, status=code) for i, code in enumerate(["01", "06", "03", "01", "03"])])
+    path = model("stay", {0: 0.8, 1: 0.5, 2: 0.6, 3: 0.9, 4: 0.2})
+    result = summarize(dataset.cohort(), f"oe_ratio,outcome=discharge_to_community,model={path}")
+    found = row(result)
+    assert found["estimate"] == pytest.approx(1.0) and found[["numerator", "n"]].tolist() == [3, 5]
+    assert result.source.population == "stays"
+    both = summarize(dataset.cohort(), [f"oe_ratio,outcome=discharge_to_community,model={path}",
+                                        "discharge_to_community"], period="2026Q3")
+    assert both.frame["n"].tolist() == [5, 5]

@@ -1,12 +1,16 @@
 """Every kind of metric can be released, and its counts are tied together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import row
 
+import therapyeval as te
 from therapyeval.analysis import summarize
 from therapyeval.disclosure import release
+from therapyeval.errors import ParameterError
 
 
 def hidden(result):
@@ -69,3 +73,91 @@ def test_growth_is_withheld_where_either_period_has_few(cohort_from):
     assert result.people[["numerator", "complement"]].to_numpy().tolist() == [[30, 6]]
     (found,) = release([result], "cms_11")
     assert hidden(found).all() and np.isnan(found.frame["estimate"]).all()
+
+
+def stops(*parts):
+    """Episodes by (how many, visit at which they ended, reason, site)."""
+    lines = [f"e{number}-{i} {visit} {reason} {site}" for number, (n, visit, reason, site) in enumerate(parts)
+             for i in range(n)]
+    return "episode n_attended reason site_id\n" + "\n".join(lines)
+
+
+def test_shares_by_two_visits_do_not_tell_the_few_between(cohort_from):
+    """20 stop by visit 2 and 3 more at visit 3: 20 and 23 together would say 3."""
+    cohort = cohort_from(episodes=stops((20, 2, "self_discharge", "a"), (3, 3, "self_discharge", "a"),
+                                        (60, 8, "goals_met", "a")))
+    for metrics in (["dropout_by_visit,k=2", "dropout_by_visit"], ["dropout_by_visit,k=2", "dropout_by_visit,k=3"]):
+        (found,) = release([summarize(cohort, metrics)], "cms_11")
+        assert found.frame["numerator"].tolist() == [pd.NA, 23]
+        assert np.isnan(found.frame["estimate"][0])
+    far = summarize(cohort, ["dropout_by_visit,k=2", "dropout_by_visit,k=1"])
+    assert release([far], "cms_11")[0].frame["numerator"].tolist() == [20, 0]
+
+
+def test_the_few_between_two_visits_do_not_follow_from_the_sites(cohort_from):
+    """Site a: 20, then 40; site b: 20, then 23. What b hides follows from the whole and a, so one more is hidden."""
+    cohort = cohort_from(episodes=stops(
+        (20, 2, "self_discharge", "a"), (20, 3, "self_discharge", "a"), (60, 8, "goals_met", "a"),
+        (20, 2, "self_discharge", "b"), (3, 3, "self_discharge", "b"), (60, 8, "goals_met", "b")))
+    metrics = ["dropout_by_visit,k=2", "dropout_by_visit,k=3"]
+    sites, whole = release([summarize(cohort, metrics, by=by) for by in ("site_id", None)], "cms_11")
+    known = {(row.site_id, row.metric[-1]): row.numerator for row in sites.frame.itertuples()}
+    known |= {("", row.metric[-1]): row.numerator for row in whole.frame.itertuples()}
+    at_2 = [known["a", "2"], known["b", "2"], known["", "2"]]
+    at_3 = [known["a", "3"], known["b", "3"], known["", "3"]]
+    assert sum(map(pd.isna, at_2)) != 1 and sum(map(pd.isna, at_3)) != 1      # a single gap follows from the others
+    assert pd.isna(known["b", "2"]) or pd.isna(known["b", "3"])
+
+
+def test_a_small_way_to_end_does_not_follow_from_the_others(cohort_from):
+    """By visit 6 all 100 have ended: 40 stopped, 55 met their goals, and so 5 ended in another way."""
+    cohort = cohort_from(episodes=stops((40, 2, "self_discharge", "a"), (55, 5, "goals_met", "a"),
+                                        (5, 6, "moved", "a")))
+    (found,) = release([te.dropout_curve(cohort, last=6)], "cms_11")
+    last = found.frame[found.frame["metric"] == "dropout_by_visit,k=6"].set_index("level")["numerator"]
+    assert pd.isna(last["another end"]) and last.isna().sum() >= 2
+
+
+def test_no_two_visits_of_a_released_curve_are_near_each_other(cohort_from):
+    random = np.random.default_rng(5)
+    reasons = ["self_discharge", "goals_met", "moved"]
+    parts = [(1, random.integers(1, 10), reasons[random.integers(3)], "abc"[random.integers(3)]) for _ in range(600)]
+    cohort = cohort_from(episodes=stops(*parts))
+    for found in release([te.dropout_curve(cohort, by=by) for by in (None, "site_id")], "cms_11"):
+        for _, part in found.frame.groupby([*found.by, "level"]):
+            steps = np.diff(np.sort(part["numerator"].dropna().to_numpy(float)))
+            assert not ((steps > 0) & (steps < 11)).any()
+        assert found.frame["estimate"].notna().sum() > 20
+
+
+def productive(cohort_from, n_a, n_b):
+    """Sites a and b with so many therapists, 40 hours each and 1 500 billed minutes."""
+    rows = [(number, "a" if number < n_a else "b") for number in range(n_a + n_b)]
+    weeks = pd.DataFrame({"staff": [number for number, _ in rows], "site_id": [site for _, site in rows],
+                          "week": pd.Timestamp("2026-08-03"), "worked_hours": 40.0, "billable_minutes": 1500.0})
+    cohort = cohort_from(episodes="episode start_date\ne1 2026-08-01", has_calendar=True)
+    return replace(cohort, facts=replace(cohort.facts, staff_weeks=weeks))
+
+
+def test_clinicians_are_not_counted_by_the_threshold_of_patients(cohort_from):
+    cohort = productive(cohort_from, 6, 4)
+    sites, whole = release([summarize(cohort, "productivity", by=by, period="2026Q3") for by in ("site_id", None)],
+                           "cms_11")
+    assert sites.frame["estimate"].tolist() == [0.625, 0.625] and whole.frame["estimate"].tolist() == [0.625]
+
+
+def test_a_row_about_two_clinicians_is_withheld_and_does_not_follow_from_sums(cohort_from):
+    cohort = productive(cohort_from, 6, 2)
+    sites, whole = release([summarize(cohort, "productivity", by=by, period="2026Q3") for by in ("site_id", None)],
+                           "cms_11")
+    assert np.isnan(sites.frame["estimate"][1]) and sites.frame["estimate"][0] == 0.625
+    for found in (sites, whole):
+        assert found.frame[["numerator", "denominator"]].isna().all(axis=None)
+
+
+def test_tables_by_clinician_are_off_by_default(cohort_from):
+    rows = "\n".join(f"e{i} {i % 2}" for i in range(60))
+    result = summarize(cohort_from(episodes=f"episode staff\n{rows}"), "closed_admin_share", by="staff")
+    with pytest.raises(ParameterError, match="tables by staff are off by default"):
+        release([result], "cms_11")
+    assert release([result], "internal")[0].policy == "internal"

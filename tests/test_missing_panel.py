@@ -87,6 +87,16 @@ def test_weights_rebuild_a_stratum_of_which_half_was_lost(cohort_from):
     assert found["method"].endswith("on baseline, visits") and found["n"] == 30
 
 
+def test_an_unknown_age_of_some_without_a_score_does_not_undo_the_weights(cohort_from):
+    """Nobody with a score is of unknown age: "age is missing" would tell with certainty who has none."""
+    lines = [f"e{i} lefs 30 {'-' if i % 3 == 0 else 32 + i % 7}" for i in range(60)]
+    visits = "\n".join(f"e{i} {4 + i % 5} {'-' if i in (0, 3) else 40 + i}" for i in range(60))
+    cohort = cohort_from(scores="episode measure baseline final\n" + "\n".join(lines),
+                         episodes="episode n_attended age\n" + visits)
+    found = row(te.missing_panel(cohort, "score_change:lefs"), estimand="weighted")
+    assert np.isfinite(found["estimate"]) and found["method"].endswith("on baseline, age, visits")
+
+
 def test_the_note_is_the_verdict_of_the_rows_own_interval(cohort_from):
     lines = [f"e{i} lefs 30 {45 + i % 5 if i < 40 else '-'}" for i in range(80)]
     cohort = cohort_from(scores="episode measure baseline final\n" + "\n".join(lines),
@@ -124,11 +134,12 @@ def test_the_table_marks_where_the_missing_decide(cohort_from):
     labels = Labels(measures={"lefs": {"name": "LEFS", "unit": "points", "mcid": 9}})
     table = panel_table(found, labels, "80 episodes")
     marked = [row.label for row in table.rows if row.cells[3].below == DIFFERS]
-    assert marked == ["Missing counted as not achieved", "Missing at the worst score"]
+    assert marked == ["Missing counted as not achieved", "Missing at the least favorable score"]
     assert table.rows[0].cells[0].text == "65% (50 to 78)" and table.rows[0].cells[0].below == "26 of 40"
-    assert "is the same" not in panel_sentence(found) and "missing at the worst score" in panel_sentence(found)
+    said = panel_sentence(found)
+    assert "is the same" not in said and "missing at the least favorable score" in said
     figure = panel_figure(found, labels)
-    assert "Missing at the best score: 82%" in figure.to_text()
+    assert "Missing at the most favorable score: 82%" in figure.to_text()
     assert "withheld" not in table.to_text()
 
 

@@ -54,6 +54,9 @@ def shown(review, where):
     return found.iloc[0][column]
 
 
+NOT_OF_SUMMARIZE = ("completers", "instruments", "missing scores")     # these answer other questions
+
+
 def check_against_sql(review, row):
     """How many cells were compared; withheld ones have no number to compare."""
     compared = 0
@@ -68,8 +71,9 @@ def check_against_sql(review, row):
 def check_against_summarize(review, dataset, rng, n):
     """A random sample of shown cells, asked again one by one."""
     frame = pd.concat([item.result.frame.assign(period_asked=item.result.source.period) for item in review.bundle.tables
-                       if item.section in ("summary", "attendance", "effectiveness", "efficiency")], ignore_index=True)
-    frame = frame[frame["estimate"].notna() & (frame["statistic"] != "count")]
+                       if item.section in ("summary", "attendance", "effectiveness", "efficiency")
+                       and not item.table.startswith(NOT_OF_SUMMARIZE)], ignore_index=True)
+    frame = frame[frame["estimate"].notna() & (frame["statistic"] != "count") & (frame["level"] == "")]
     cohort = dataset.cohort(**review.bundle.record["review"]["filters"])
     for position in rng.choice(len(frame), size=n, replace=False):
         cell = frame.iloc[position]

@@ -30,6 +30,7 @@ REVIEW = {"period": "2026Q2", "start": "2026-04-01", "end": "2026-06-30", "state
           "spans": {"now": "2026Q2", "before": "2026Q1", "year_ago": "2025Q2"},
           "rolling": "2025-07-01..2026-06-30", "history": "2025-07-01..2026-06-30"}
 MONTHS = ("2026-04", "2026-05", "2026-06")
+TARGETS = 'version: 1\ntargets:\n  - {metric: mcid_rate, value: 0.5, origin: "site plan"}\n'
 EMPTY = Bundle("Nothing yet", (), {})
 FIGURE = re.compile(r'<img alt="([^"]*)".*?<figcaption>(.*?)</figcaption>', re.S)
 FORBIDDEN = re.compile(r"\bcaus(ed|es|ing)\b|led to|thanks to|significan|\bprove[ds]?\b|deteriorat|\brank|league|"
@@ -344,7 +345,7 @@ def test_every_figure_has_alt_text_with_numbers_and_a_caption_with_n_period_and_
 def test_responder_figures_name_measure_threshold_and_where_its_source_is(pages):
     html = pages["all"]["summary"].to_html() + pages["all"]["effectiveness"].to_html()
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", html, re.S)
-    assert len(captions) == 3
+    assert len(captions) == 4      # by month, by site, by measure, and what the missing could change
     for caption in captions:
         assert "MCID" in caption and "under Definitions" in caption
     text = pages["all"]["effectiveness"].to_text()
@@ -474,3 +475,47 @@ def test_definitions_hold_every_metric_and_measure_that_is_shown(reviews, pages)
         assert item["definition"].split(".")[0].replace("\n", " ")[:40] in text
     for facts in reviews["all"].bundle.record["measures"].values():
         assert facts["name"] in text
+
+
+def recalled(review, codes=None):
+    """The same review, had nobody seen the MCIDs of these measures (all, where none are named) in their source."""
+    record = review.bundle.record
+    measures = {code: {**facts, "confidence": "recalled"} if codes is None or code in codes else facts
+                for code, facts in record["measures"].items()}
+    return replace(review, bundle=replace(review.bundle, record={**record, "measures": measures}))
+
+
+def test_responders_on_recalled_thresholds_never_lead(reviews):
+    text = recalled(reviews["all"]).section("summary").to_text()
+    assert "Responders: " not in text and "one MCID" not in text
+    assert "no threshold behind it is verified, so it does not lead" in text
+    assert "[Figure: No-show rate of slots due by month" in text
+    assert "Improved by at least one MCID" in recalled(reviews["all"]).section("effectiveness").to_text()
+
+
+def test_a_pooled_headline_names_the_thresholds_that_are_not_verified(reviews):
+    one = recalled(reviews["all"], ["lefs"]).section("summary").to_text()
+    sentence = next(line for line in one.splitlines() if line.startswith("- Responders: "))
+    assert "Threshold not verified for" in sentence and "Lower Extremity Functional Scale" in sentence
+
+
+def test_the_instruments_stand_beside_the_pooled_rate(pages):
+    text = pages["all"]["effectiveness"].to_text()
+    table = text[text.index("Instruments behind the pooled responders"):]
+    assert re.search(r"QuickDASH \(11 items\) +\d+ \(\d+\.\d%\) +\d+ \(\d+\.\d%\)", table)
+
+
+def test_what_the_missing_could_change_is_in_the_review(pages, tmp_path):
+    text = pages["all"]["effectiveness"].to_text()
+    assert "What the missing scores could change" in text and "No target was given for the responders" in text
+    rules = ("Only those with both scores", "Missing counted as not achieved", "Last interim score carried forward",
+             "Weighted for having a score", "Missing at the least favorable score",
+             "Missing at the most favorable score")
+    assert all(f"\n{rule}" in text for rule in rules)
+    assert re.search(r"Weighted for having a score +\d", text)
+    assert "Episodes with both scores of their primary measure beside those without." in text
+    targets = tmp_path / "targets.yml"
+    targets.write_text(TARGETS, encoding="utf-8")
+    aimed = te.quarterly_review(te.read_dataset(HARBOR), "2026Q2", targets=str(targets)).section("effectiveness")
+    assert "The reading (above the target) changes under: missing counted as not achieved" in aimed.to_text()
+    assert "reads differently from those with both scores" in aimed.to_text()

@@ -159,7 +159,7 @@ def run_summarize(args: argparse.Namespace) -> str:
     dataset = _read(args)
     cohort = dataset.cohort(**_pairs(args.where))
     result = te.summarize(cohort, args.metrics, by=args.by, period=args.period, every=args.every,
-                          conf_level=args.conf_level)
+                          conf_level=args.conf_level, interval=args.interval)
     return _deliver(result, args, dataset)
 
 
@@ -303,6 +303,8 @@ def _add_questions(commands: argparse._SubParsersAction) -> None:
     summarize.add_argument("metrics", nargs="+", metavar="METRIC", help="such as mcid_rate:lefs or no_show_rate")
     summarize.add_argument("--by", action="append", metavar="C", help="attribute to group by; may be repeated")
     summarize.add_argument("--every", choices=("week", "month", "quarter", "year"))
+    summarize.add_argument("--interval", choices=("default", "bootstrap"), default="default",
+                           help="default: as the kind of metric needs; bootstrap: resampled patients")
     _question(summarize)
 
     compare = _command(commands, "compare", run_compare)

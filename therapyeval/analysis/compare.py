@@ -123,7 +123,7 @@ def _check(variance: str, missing: str, p_adjust: str | None) -> None:
 
 def _check_metric(call: Call) -> None:
     metric = call.metric
-    if metric.kind == "time" or metric.variant or metric.population != "episodes" or metric.statuses:
+    if metric.kind == "time" or metric.variant or call.population != "episodes" or metric.statuses:
         raise ParameterError(f"{call.text} cannot be compared yet: compare takes means, proportions, medians, ratios "
                              "and classes of episodes. Use summarize with by= for its values and intervals.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +11,13 @@ import pandas as pd
 from therapyeval import stats
 from therapyeval.analysis.compare import reference_pairs
 from therapyeval.analysis.contrast_rows import contrast_name
-from therapyeval.analysis.estimate import Part, estimate, to_rows
+from therapyeval.analysis.estimate import PEOPLE_OF, columns_of, estimate, joined
 from therapyeval.analysis.units import Units, group_codes
 from therapyeval.cohort import Cohort
 from therapyeval.errors import UnknownNameError
 from therapyeval.metrics.registry import parse
 from therapyeval.period import Period, parse_period
-from therapyeval.result import PEOPLE, Result, check_names, make_frame
+from therapyeval.result import COMPLETE_CASE, Result, check_names, make_frame
 
 SPREAD = ("sd", "median", "q1", "q3")
 MAX_LEVELS = 30
@@ -56,9 +56,13 @@ def describe(cohort: Cohort, *, by: str | None = None, variables: Sequence[str] 
     found, units = [], _units(frame["patient"], group, keys)
     for name in variables if variables is not None else _default_variables(cohort, frame, by):
         column, unit = _column(cohort, name)
-        found += _describe_column(name, unit, column.iloc[rows], units, pairs, conf_level)
-    table = pd.concat([rows for rows, _ in found], ignore_index=True) if found else pd.DataFrame()
-    people = pd.concat([behind for _, behind in found], ignore_index=True) if found else None
+        column = column.iloc[rows]
+        columns, difference = _describe_column(name, unit, column, units, conf_level)
+        found.append(columns | {"contrast": np.full(len(columns["_group"]), "", dtype=object)})
+        if pairs:
+            smd = [difference(first, second) for first, second in pairs]
+            found.append(_smd_columns(name, smd, column.notna().to_numpy(), units, pairs))
+    table, people = joined(found, keys) if found else (pd.DataFrame(), None)
     source = replace(cohort.source, population="episodes", period=period.label if period else None)
     return Result(make_frame(table, [by] if by else []), "Who the patients were", source, conf_level, people=people)
 
@@ -91,34 +95,25 @@ def _is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _describe_column(name: str, unit: str, column: pd.Series, units: Units, pairs: list,
-                     conf_level: float) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+def _describe_column(name: str, unit: str, column: pd.Series, units: Units,
+                     conf_level: float) -> tuple[dict[str, np.ndarray], Callable[[int, int], float]]:
+    """Columns of the rows of a variable, level by level, and its standardised difference between two groups."""
     if _is_number(column):
-        units = replace(units, value=column.to_numpy(np.float64, na_value=np.nan))
-        parts = estimate("mean", units, beside=SPREAD, conf_level=conf_level)
-        found = [to_rows(parts, units, metric=name, unit=unit)]
+        parts = estimate("mean", replace(units, value=column.to_numpy(np.float64, na_value=np.nan)), beside=SPREAD,
+                         conf_level=conf_level)
         mean, sd = parts[0].estimate, parts[1].estimate
-        smd = [float(stats.smd_numeric(mean[[a]], sd[[a]], mean[[b]], sd[[b]])[0]) for a, b in pairs]
-    else:
-        found, shares = _describe_levels(name, column, units, conf_level)
-        smd = [stats.smd_categorical(shares[a], shares[b]) if not np.isnan(shares[[a, b]]).any() else np.nan
-               for a, b in pairs]
-    return found + ([_smd_rows(name, smd, column, units, pairs)] if pairs else [])
-
-
-def _describe_levels(name: str, column: pd.Series, units: Units,
-                     conf_level: float) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], np.ndarray]:
-    """Rows per level, and the shares: one row per group, one column per level."""
-    known = column.notna().to_numpy()
-    levels = sorted(column[known].unique(), key=str)
-    found, shares = [], np.full((units.n_groups, len(levels)), np.nan)
-    for position, level in enumerate(levels):
-        value = np.where(known, (column == level).to_numpy(dtype=float, na_value=0.0), np.nan)
-        units = replace(units, value=value)
-        parts: list[Part] = estimate("proportion", units, conf_level=conf_level)
-        shares[:, position] = parts[0].estimate
-        found.append(to_rows(parts, units, metric=name, unit="proportion", level=str(level)))
-    return found, shares
+        return columns_of(parts, units, metric=name, unit=unit), lambda a, b: float(
+            stats.smd_numeric(mean[[a]], sd[[a]], mean[[b]], sd[[b]])[0])
+    code, levels = pd.factorize(column)
+    order = sorted(range(len(levels)), key=lambda place: str(levels[place]))
+    place = np.argsort(np.array([*order, len(levels)]))[code].astype(float)      # code -1, missing, is the last one
+    parts = estimate("proportion", replace(units, value=np.where(code < 0, np.nan, place),
+                                           levels=tuple(str(levels[i]) for i in order)), conf_level=conf_level)
+    shares = np.array([part.estimate for part in parts]).reshape(len(parts), units.n_groups)
+    found = columns_of(parts, units, metric=name, unit="proportion")
+    by_level = np.arange(len(parts) * units.n_groups).reshape(units.n_groups, -1).T.ravel()
+    return {key: column[by_level] for key, column in found.items()}, lambda a, b: np.nan if np.isnan(
+        shares[:, [a, b]]).any() else stats.smd_categorical(shares[:, a], shares[:, b])
 
 
 def _units(patient: pd.Series, group: np.ndarray, keys: pd.DataFrame) -> Units:
@@ -127,17 +122,26 @@ def _units(patient: pd.Series, group: np.ndarray, keys: pd.DataFrame) -> Units:
     return Units(nothing, None, None, everybody, group, patient.to_numpy(np.int64), np.arange(len(patient)), keys)
 
 
-def _smd_rows(name: str, smd: list[float], column: pd.Series, units: Units,
-              pairs: list) -> tuple[pd.DataFrame, pd.DataFrame]:
-    names, known, people, group = units.keys.iloc[:, 0].tolist(), column.notna().to_numpy(), units.patient, units.group
-    rows, behind = [], []
+def _smd_columns(name: str, smd: list[float], known: np.ndarray, units: Units, pairs: list) -> dict[str, np.ndarray]:
+    """A row per contrast, in no group; the people behind it are those of both groups."""
+    names, found = units.keys.iloc[:, 0].tolist(), {}
     for value, (first, second) in zip(smd, pairs, strict=True):
-        both = np.isin(group, (first, second))
-        note = "" if np.isfinite(value) else "no spread in either group, or a group without values"
-        rows.append({"metric": name, "contrast": contrast_name(names[first], names[second]), "statistic": "smd",
-                     "estimand": "complete_case", "estimate": value if np.isfinite(value) else np.nan,
-                     "n": int((both & known).sum()), "n_missing": int((both & ~known).sum()), "n_excluded": 0,
-                     "n_people": len(np.unique(people[both & known])), "unit": "SD units", "note": note,
-                     "method": "standardised difference"})
-        behind.append({"n_missing": len(np.unique(people[both & ~known])), "n_excluded": 0})
-    return pd.DataFrame(rows), pd.DataFrame(behind).reindex(columns=list(PEOPLE))
+        both = np.isin(units.group, (first, second))
+        told = {"_group": -1, "metric": name, "level": "", "unit": "SD units", "statistic": "smd",
+                "contrast": contrast_name(names[first], names[second]), "estimand": COMPLETE_CASE,
+                "method": "standardised difference", "estimate": value if np.isfinite(value) else np.nan,
+                "conf_low": np.nan, "conf_high": np.nan, "numerator": np.nan, "denominator": np.nan,
+                "note": "" if np.isfinite(value) else "no spread in either group, or a group without values",
+                "n": np.count_nonzero(both & known), "n_missing": np.count_nonzero(both & ~known), "n_excluded": 0,
+                "n_people": _n_people(both & known, units)}
+        told |= dict.fromkeys(PEOPLE_OF.values(), np.nan) | {
+            PEOPLE_OF["n_missing"]: _n_people(both & ~known, units), PEOPLE_OF["n_excluded"]: 0}
+        for key, said in told.items():
+            found.setdefault(key, []).append(said)
+    return {key: np.array(said, dtype=object if isinstance(said[0], str) else None) for key, said in found.items()}
+
+
+def _n_people(mask: np.ndarray, units: Units) -> int:
+    """Different patients among the units of a mask, whatever their group."""
+    where = np.flatnonzero(mask)
+    return int(stats.n_distinct(units.patient[where], np.zeros(len(where), dtype=np.int64), 1)[0])

@@ -10,10 +10,11 @@ import pandas as pd
 
 from therapyeval import stats
 from therapyeval.analysis.units import Units
-from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, PEOPLE
+from therapyeval.result import AMOUNTS, COMPLETE_CASE, MISSING_NOT_ACHIEVED, PEOPLE
 
 QUANTILES = {"median": 0.5, "q1": 0.25, "q3": 0.75, "p90": 0.9}
 NOTHING = "no unit has a value"
+PEOPLE_OF = {name: f"_people_{name}" for name in PEOPLE}
 
 
 @dataclass(frozen=True)
@@ -168,27 +169,50 @@ def estimate(kind: str, units: Units, *, variant: str = "", beside: tuple[str, .
     parts = ESTIMATORS[kind, variant](units, conf_level)
     if two_rules:
         parts += estimate_proportion(units, conf_level, MISSING_NOT_ACHIEVED)
-    return parts + ([] if kind == "time" else _beside(beside, units))
+    return parts + _counted(units) + ([] if kind == "time" else _beside(beside, units))
 
 
 def to_rows(parts: list[Part], units: Units, **fixed: object) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of a Result (one per group and part, group by group) and the people behind them."""
-    rows, people, known = [], [], {}
-    for order, part in enumerate(parts):
+    return joined([columns_of(parts, units, **fixed)], units.keys)
+
+
+def columns_of(parts: list[Part], units: Units, **fixed: object) -> dict[str, np.ndarray]:
+    """The columns of `to_rows` as arrays, those of the people under PEOPLE_OF, and `_group`, the row of the keys.
+
+    Whoever has many of these builds one table of them with `joined`, which costs far less than a table each.
+    """
+    known: dict[tuple, _Behind] = {}
+    found: dict[str, list] = {}
+    for part in parts:
         key = id(part.used), id(part.people)        # statistics of the same units share their counts
         if key not in known:
             known[key] = _behind(part, units)
         told = {"level": part.level} | fixed | ({"unit": part.unit} if part.unit else {})
-        row = units.keys.assign(statistic=part.statistic, estimand=part.estimand, estimate=part.estimate,
-                                conf_low=part.low, conf_high=part.high, method=part.method,
-                                note=_notes(part, known[key].counts["n_missing"], units), **part.amounts,
-                                **known[key].counts, **told)
-        rows.append(row.assign(_group=np.arange(len(row)), _order=order))
-        people.append(pd.DataFrame(_people(part, known[key], units), index=row.index))
-    joined = pd.concat(rows, ignore_index=True)
-    place = joined.sort_values(["_group", "_order"], kind="stable").index
-    behind = pd.concat(people, ignore_index=True).loc[place].reset_index(drop=True)
-    return joined.loc[place].drop(columns=["_group", "_order"]).reset_index(drop=True), behind
+        told |= {"statistic": part.statistic, "estimand": part.estimand, "method": part.method}
+        told |= {"estimate": part.estimate, "conf_low": part.low, "conf_high": part.high,
+                 "note": _notes(part, known[key].counts["n_missing"], units), **known[key].counts}
+        told |= {name: part.amounts.get(name, np.nan) for name in AMOUNTS}
+        told |= {PEOPLE_OF[name]: people for name, people in _people(part, known[key], units).items()}
+        for name, values in told.items():
+            found.setdefault(name, []).append(values)
+    return {"_group": np.repeat(np.arange(units.n_groups), len(parts))} | {
+        name: _by_group(values, units.n_groups) for name, values in found.items()}
+
+
+def joined(columns: list[dict[str, np.ndarray]], keys: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One table of several `columns_of`, one below the other, and the people behind it; `_group` -1 is no group."""
+    whole = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+    people = pd.DataFrame({name: whole.pop(column) for name, column in PEOPLE_OF.items()})
+    rows = keys.reindex(whole.pop("_group")).reset_index(drop=True)
+    return pd.concat([rows, pd.DataFrame(whole, index=rows.index)], axis=1), people
+
+
+def _by_group(values: list, n_groups: int) -> np.ndarray:
+    """What each part says of each group (or of all alike), in the order group, part."""
+    if all(isinstance(value, str) for value in values):
+        return np.tile(np.array(values, dtype=object), n_groups)
+    return np.stack([np.broadcast_to(value, n_groups) for value in values]).T.ravel()
 
 
 def exclusions(units: Units, metric: str) -> pd.DataFrame:
@@ -219,6 +243,18 @@ def _part(statistic: str, interval: stats.Interval, used: np.ndarray, amounts: d
           estimand: str = COMPLETE_CASE) -> Part:
     return Part(statistic, estimand, interval.estimate, interval.low, interval.high, interval.method,
                 interval.note, used, amounts or {})
+
+
+def _counted(units: Units) -> list[Part]:
+    """How many of the units used are what the metric counts beside its estimate, in a row of their own."""
+    nothing, note = np.full(units.n_groups, np.nan), np.full(units.n_groups, "a count: no interval", dtype=object)
+    found = []
+    for name, mask in units.counted.items():
+        there = units.used & mask
+        n = _tally(there, units)
+        found.append(Part("count", COMPLETE_CASE, n.astype(float), nothing, nothing, "count", note, units.used,
+                          {"numerator": n}, successes=there, level=name, unit="episodes"))
+    return found
 
 
 def _beside(names: tuple[str, ...], units: Units) -> list[Part]:
@@ -277,7 +313,7 @@ def _behind(part: Part, units: Units) -> _Behind:
 
 
 def _people(part: Part, behind: _Behind, units: Units) -> dict[str, object]:
-    found = {"n_missing": behind.n_missing, "n_excluded": behind.n_excluded, "numerator": pd.NA, "complement": pd.NA}
+    found = {"n_missing": behind.n_missing, "n_excluded": behind.n_excluded, "numerator": np.nan, "complement": np.nan}
     if part.successes is not None:
         found |= {"numerator": _distinct(part.successes, units),
                   "complement": _distinct(part.used & ~part.successes, units)}

@@ -1,4 +1,4 @@
-"""Rates of events per visit: the engine counts the visits, and events are counted in the same groups."""
+"""Rates of events per visit or patient-day: the engine counts the visits, and events are counted in the same groups."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import pandas as pd
 
 from therapyeval import stats
 from therapyeval.analysis.units import check_calendar, not_recorded
-from therapyeval.cohort import Cohort
-from therapyeval.errors import NotEvaluableError
-from therapyeval.metrics.registry import Call
-from therapyeval.period import Period, label_dates
+from therapyeval.cohort import Cohort, Facts
+from therapyeval.errors import NotEvaluableError, ParameterError
+from therapyeval.metrics.experience import VISITS
+from therapyeval.metrics.registry import PATIENT_DAYS, Call
+from therapyeval.period import Period, label_dates, spans
 from therapyeval.result import COMPLETE_CASE, PEOPLE
 
-PER = 1000  # visits
+PER = 1000  # visits or patient-days
+PER_WHAT = (VISITS, PATIENT_DAYS)
 SEEN = ["n_events", "n_hurt"]
 
 
@@ -28,12 +30,13 @@ def count_events(call: Call, cohort: Cohort, by: list[str], period: Period | Non
     for name in by:
         if name not in facts.events:
             raise NotEvaluableError(f"{call.text}: the events of these data have no {name}.")
-    numerator, denominator = call.metric.statuses
-    visits, left_out = facts.appointments.counts(cohort.conditions, numerator=numerator, denominator=denominator, by=by,
-                                                 period=period, every=every)
-    visits[by], left_out[by] = not_recorded(visits[by]), not_recorded(left_out[by])
+    per = call.arguments.get("per", VISITS)
+    if per not in PER_WHAT:
+        raise ParameterError(f"{call.metric.name}: per={per[:40]!r} is not known. Use {' or '.join(PER_WHAT)}.")
+    in_stays = per == PATIENT_DAYS
+    visits, left_out = (_patient_days if in_stays else _visits)(call, cohort, by, period, every)
     groups = [*by, "period"] if every else by
-    events = _events(call, facts.events, by, period, every)
+    events = _events(call, _during_stays(facts) if in_stays else facts.events, by, period, every)
     if groups:
         counted = events.groupby(groups)["patient"].agg(n_events="size", n_hurt="nunique").reset_index()
         frame = visits.merge(counted, "outer", groups)
@@ -45,6 +48,46 @@ def count_events(call: Call, cohort: Cohort, by: list[str], period: Period | Non
     people = pd.DataFrame({"numerator": frame["n_hurt"], "complement": frame["n_people"],
                            "n_missing": frame["people_missing"], "n_excluded": frame["people_excluded"]})
     return _rows(frame, conf_level), people[list(PEOPLE)], left_out.assign(metric=call.text)
+
+
+def _visits(call: Call, cohort: Cohort, by: list[str], period: Period | None,
+            every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    numerator, denominator = call.metric.statuses
+    visits, left_out = cohort.facts.appointments.counts(cohort.conditions, numerator=numerator, denominator=denominator,
+                                                        by=by, period=period, every=every)
+    visits[by], left_out[by] = not_recorded(visits[by]), not_recorded(left_out[by])
+    return visits, left_out
+
+
+def _patient_days(call: Call, cohort: Cohort, by: list[str], period: Period | None,
+                  every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Days from admission to discharge (else to the data cut) inside each period, by group, as `_visits` does it."""
+    facts = cohort.facts
+    for name in by:
+        if name not in facts.stays:
+            raise NotEvaluableError(f"{call.text}: the stays of these data have no {name}.")
+    start, end = facts.stays["start_date"], facts.stays["discharge_date"].fillna(facts.data_cut)
+    first = period.start if period or start.empty else start.min().date()
+    asked = spans(first, period.end if period else facts.data_cut.date(), every) if period or len(start) else []
+    parts = [pd.DataFrame({"patient": facts.stays["patient"], **not_recorded(facts.stays[by]), "period": span.label,
+                           "n": (end.clip(upper=pd.Timestamp(span.end) + pd.Timedelta(days=1))
+                                 - start.clip(lower=pd.Timestamp(span.start))).dt.days}) for span in asked]
+    days = pd.concat(parts) if parts else pd.DataFrame(columns=["patient", *by, "period", "n"])
+    days = days[days["n"] > 0]
+    groups = [*by, "period"] if every else by
+    grouped = days.groupby(groups) if groups else days.groupby(lambda _: 0)
+    found = grouped.agg(n=("n", "sum"), n_people=("patient", "nunique")).reset_index(drop=not groups)
+    if not groups and found.empty:
+        found = pd.DataFrame({"n": [0], "n_people": [0]})
+    nothing = dict.fromkeys(("n_missing", "n_excluded", "people_missing", "people_excluded"), 0)
+    return found.assign(**nothing), pd.DataFrame(columns=[*by, "reason", "n", "n_people"])
+
+
+def _during_stays(facts: Facts) -> pd.DataFrame:
+    """The events of patients on a day of one of their stays, discharge day included."""
+    both = facts.events.reset_index().merge(facts.stays[["patient", "start_date", "discharge_date"]], on="patient")
+    inside = (both["date"] >= both["start_date"]) & ~(both["date"] > both["discharge_date"])
+    return facts.events.loc[both.loc[inside, "index"].unique()]
 
 
 def _events(call: Call, events: pd.DataFrame, by: list[str], period: Period | None, every: str | None) -> pd.DataFrame:

@@ -83,8 +83,8 @@ def completers(cohort: Cohort, metric: str, *, period: str | Period | None = Non
     with standardized differences. As `describe`."""
     call, period = parse(metric), parse_period(period)
     units = select_units(call, cohort, [], period, None)
-    if call.metric.population != "episodes":
-        raise ParameterError(f"{call.text} is about {call.metric.population}; completers are episodes with a score.")
+    if call.population != "episodes":
+        raise ParameterError(f"{call.text} is about {call.population}; completers are episodes with a score.")
     episodes = cohort.facts.episodes.iloc[units.row[units.eligible]]
     episodes = episodes.assign(**{COMPLETION: np.where(units.used[units.eligible], WITH, WITHOUT)})
     variables = [name for name in TOLD if name in episodes and episodes[name].notna().any()]
@@ -135,7 +135,8 @@ def _weighted(call: Call, facts: Facts, units: Units, part: Part, conf_level: fl
     """Complete cases weighted for being complete."""
     covariates = _covariates(call, facts).iloc[units.row[units.eligible]]
     interval = stats.completion_weighted(
-        np.where(units.used, units.value, np.nan)[units.eligible], _whole(covariates), units.group[units.eligible],
+        np.where(units.used, units.value, np.nan)[units.eligible],
+        _whole(covariates, units.used[units.eligible]), units.group[units.eligible],
         units.patient[units.eligible], units.n_groups, is_share=call.metric.kind == "proportion", conf_level=conf_level)
     on = f" on {', '.join(covariates)}" if len(covariates.columns) else ", no covariate is known"
     return replace(part, estimate=interval.estimate, low=interval.low, high=interval.high, note=interval.note,
@@ -153,9 +154,11 @@ def _covariates(call: Call, facts: Facts) -> pd.DataFrame:
                         index=episodes.index)
 
 
-def _whole(covariates: pd.DataFrame) -> np.ndarray:
-    """Without gaps: a missing covariate gets the mean, and a column says that it was missing."""
+def _whole(covariates: pd.DataFrame, is_complete: np.ndarray) -> np.ndarray:
+    """Without gaps: a missing covariate gets the mean, and a column says that it was missing, unless all of those are
+    complete, or none is: such a column would tell with certainty."""
     gaps = covariates.isna()
+    gaps = gaps.loc[:, gaps[is_complete].any() & gaps[~is_complete].any()]
     return np.column_stack([covariates.fillna(covariates.mean()).fillna(0.0), gaps.astype(float)])
 
 

@@ -135,7 +135,7 @@ def _refuse_infinite(text: str, value: np.ndarray, covariates: pd.DataFrame) -> 
 
 
 def _covariates(call: Call, cohort: Cohort, units: Units, adjust: tuple[str, ...]) -> pd.DataFrame:
-    frame = population_frame(cohort.facts, call.metric.population)
+    frame = population_frame(cohort.facts, call.population)
     found = pd.DataFrame(index=range(len(units.row)))
     for name in adjust:
         if name == BASELINE and call.measure:
@@ -152,7 +152,7 @@ def _clusters(call: Call, cohort: Cohort, units: Units, used: np.ndarray,
               cluster: str | None) -> tuple[np.ndarray | None, str]:
     """Cluster codes of the units used, and by what; None where every unit stands alone."""
     if cluster is not None:
-        frame = population_frame(cohort.facts, call.metric.population)
+        frame = population_frame(cohort.facts, call.population)
         if cluster not in frame:
             raise UnknownNameError("attribute", cluster, cohort.facts.attributes)
         named = frame[cluster].iloc[units.row].astype(object)[used]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
 
 from therapyeval.analysis.appointments import count_appointments
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
 from therapyeval.analysis.events import count_events
+from therapyeval.analysis.resample import BOOTSTRAP, DEFAULT, bootstrapped, check_interval
 from therapyeval.analysis.units import select_units
 from therapyeval.cohort import Cohort
+from therapyeval.metrics.eligible import shared_scores
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, check_every, parse_period
 from therapyeval.result import Result, check_names, make_frame
@@ -17,7 +21,7 @@ from therapyeval.result import Result, check_names, make_frame
 
 def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence[str] | None = None,
               period: str | Period | None = None, every: str | None = None,
-              conf_level: float = 0.95) -> Result:
+              conf_level: float = 0.95, interval: str = DEFAULT) -> Result:
     """Estimate one metric or several, for everybody or by group, in one period or for every one.
 
     Parameters
@@ -28,6 +32,8 @@ def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence
     period : each metric applies it by its own cohort rule; None takes the cohort as it is
     every : week, month, quarter or year; adds the column `period`
     conf_level : of the intervals, 0-1
+    interval : "default": that of each metric's kind; "bootstrap": percentiles of 2 000 resamples of patients, with a
+        fixed seed that `method` states (not for metrics that the engine counts, nor for counts, which have none)
 
     Returns
     -------
@@ -44,32 +50,45 @@ def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence
     check_names(by)
     period, every = parse_period(period), check_every(every)
     calls = [parse(text) for text in ([metric] if isinstance(metric, str) else metric)]
-    known: dict = {}
-    results = [_summarize(call, cohort, by, period, every, conf_level, known) for call in calls]
-    title = "; ".join(dict.fromkeys(call.metric.label for call in calls))
-    return results[0].concat(*results[1:], title=title) if len(results) > 1 else results[0]
+    check_interval(interval, calls)
+    ask = _Ask(cohort, by, period, every, conf_level, interval)
+    with shared_scores():
+        found = [_answer(call, ask) for call in calls]
+    frame, people, left_out = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
+    populations = ", ".join(dict.fromkeys(call.population for call in calls))
+    return Result(make_frame(frame, [*by, "period"] if every else by),
+                  "; ".join(dict.fromkeys(call.metric.label for call in calls)),
+                  replace(answered(cohort, calls[0], period), population=populations), conf_level, left_out, people)
 
 
-def _summarize(call: Call, cohort: Cohort, by: list[str], period: Period | None, every: str | None,
-               conf_level: float, known: dict) -> Result:
-    fixed = {"metric": call.text, "unit": call.unit(cohort.facts)}
-    if call.metric.events:
-        frame, people, left_out = count_events(call, cohort, by, period, every, conf_level)
-        frame = frame.assign(**fixed)
-    elif call.metric.statuses:
-        frame, people, left_out = count_appointments(call, cohort, by, period, every, conf_level)
-        frame = frame.assign(**fixed)
-    else:
-        units = select_units(call, cohort, by, period, every, known)
-        parts = estimate(call.metric.kind, units, variant=call.metric.variant, beside=call.metric.beside,
-                         two_rules=call.metric.two_rules, conf_level=conf_level)
-        frame, people = to_rows(parts, units, **fixed)
-        left_out = exclusions(units, call.text)
-    names = [*by, "period"] if every else by
-    return Result(make_frame(frame, names), call.metric.label, answered(cohort, call, period), conf_level,
-                  left_out, people)
+@dataclass(frozen=True)
+class _Ask:
+    """The question that is the same for all metrics; `known` keeps what they share."""
+
+    cohort: Cohort
+    by: list[str]
+    period: Period | None
+    every: str | None
+    conf_level: float
+    interval: str
+    known: dict = field(default_factory=dict)
+
+
+def _answer(call: Call, ask: _Ask) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Rows of one metric, the people behind them, and what its rule left out."""
+    fixed = {"metric": call.text, "unit": call.unit(ask.cohort.facts)}
+    if call.metric.statuses:
+        count = count_events if call.metric.events else count_appointments
+        frame, people, left_out = count(call, ask.cohort, ask.by, ask.period, ask.every, ask.conf_level)
+        return frame.assign(**fixed), people, left_out
+    units = select_units(call, ask.cohort, ask.by, ask.period, ask.every, ask.known)
+    parts = estimate(call.metric.kind, units, variant=call.metric.variant, beside=call.metric.beside,
+                     two_rules=call.metric.two_rules, conf_level=ask.conf_level)
+    if ask.interval == BOOTSTRAP:
+        parts = bootstrapped(parts, call, units, ask.conf_level)
+    return *to_rows(parts, units, **fixed), exclusions(units, call.text)
 
 
 def answered(cohort: Cohort, call: Call, period: Period | None):
     """The cohort's source with the question's population and period."""
-    return replace(cohort.source, population=call.metric.population, period=period.label if period else None)
+    return replace(cohort.source, population=call.population, period=period.label if period else None)

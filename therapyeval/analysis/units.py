@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -49,6 +49,7 @@ class Units:
     levels: tuple[str, ...] = ()
     horizon: float | None = None
     lacking: str = ""
+    counted: Mapping[str, np.ndarray] = field(default_factory=dict)
     shared: dict = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -110,9 +111,9 @@ def select_units(call: Call, cohort: Cohort, by: Sequence[str], period: Period |
     for name in by:
         if name not in frame:
             attribute_values(facts, name)
-            raise NotEvaluableError(f"{call.text} counts {call.metric.population}, which have no {name}.")
+            raise NotEvaluableError(f"{call.text} counts {call.population}, which have no {name}.")
     known = {} if known is None or call.metric.per_span else known
-    key = id(frame), call.metric.population, call.metric.cohort_rule
+    key = id(frame), call.population, call.metric.cohort_rule
     if key not in known:
         known[key] = _grouping(frame, rows, labels, by)
     return _units(values, rows, known[key], spanned=call.metric.per_span)
@@ -141,9 +142,9 @@ def check_calendar(call: Call, facts: Facts, period: Period | None, every: str |
         raise NotEvaluableError(f"{call.text} needs appointments, and these data have no visits table.")
     if call.metric.events and facts.events is None:
         raise NotEvaluableError(f"{call.text} needs events, and these data have no events table.")
-    name, table = FACTS_OF.get(call.metric.population, ("episodes", ""))
+    name, table = FACTS_OF.get(call.population, ("episodes", ""))
     if getattr(facts, name) is None:
-        raise NotEvaluableError(f"{call.text} counts {call.metric.population}, and these data have no table {table}.")
+        raise NotEvaluableError(f"{call.text} counts {call.population}, and these data have no table {table}.")
 
 
 def population_frame(facts: Facts, population: str) -> pd.DataFrame:
@@ -152,7 +153,7 @@ def population_frame(facts: Facts, population: str) -> pd.DataFrame:
 
 
 def _frame(values: Values, facts: Facts, call: Call) -> pd.DataFrame:
-    return population_frame(facts, call.metric.population) if values.frame is None else values.frame
+    return population_frame(facts, call.population) if values.frame is None else values.frame
 
 
 def group_codes(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -182,7 +183,8 @@ def _units(values: Values, rows: np.ndarray, grouping: _Grouping, spanned: bool)
     return Units(taken(values.value, np.float64), taken(values.weight, np.float64), taken(values.event, np.float64),
                  np.full(len(rows), "", dtype=object) if reason is None else reason, grouping.group,
                  grouping.patient, np.asarray(rows), grouping.keys, values.note, values.levels, values.horizon,
-                 values.lacking, grouping.shared)
+                 values.lacking,
+                 {name: taken(mask, np.float64) == 1 for name, mask in values.counted.items()}, grouping.shared)
 
 
 def _rows_in_period(call: Call, frame: pd.DataFrame, period: Period | None,
@@ -190,7 +192,7 @@ def _rows_in_period(call: Call, frame: pd.DataFrame, period: Period | None,
     """Positions of the units that the cohort rule puts into the period, with their label where `every` asks."""
     if period is None and every is None:
         return np.arange(len(frame)), None
-    dates = frame[OWN_DATES.get(call.metric.population) or RULE_DATES[call.metric.cohort_rule]]
+    dates = frame[OWN_DATES.get(call.population) or RULE_DATES[call.metric.cohort_rule]]
     inside = dates.notna()
     if period is not None:
         inside &= dates.between(pd.Timestamp(period.start), pd.Timestamp(period.end))
@@ -208,9 +210,9 @@ def _asked_spans(call: Call, facts: Facts, period: Period | None, every: str | N
         return [Period(day, day, str(day))]
     if period is None and every is None:
         what = "open in a period" if call.metric.cohort_rule == "dated" else "there on the last day of a period"
-        raise NotEvaluableError(f"{call.text} is about the {call.metric.population} {what}: give period= or every=.")
-    frame = population_frame(facts, call.metric.population)
-    starts = frame[FIRST_DATES[call.metric.population]].dropna() if call.metric.population in FIRST_DATES else (
+        raise NotEvaluableError(f"{call.text} is about the {call.population} {what}: give period= or every=.")
+    frame = population_frame(facts, call.population)
+    starts = frame[FIRST_DATES[call.population]].dropna() if call.population in FIRST_DATES else (
         facts.episodes["start_date"].dropna())
     if period is None and starts.empty:
         return []

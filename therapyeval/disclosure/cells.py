@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from therapyeval.disclosure.addresses import Address, find_families, make_address
-from therapyeval.errors import UnknownNameError
-from therapyeval.metrics import get
+from therapyeval.disclosure.policy import MIN_STAFF
+from therapyeval.errors import ParameterError
+from therapyeval.metrics import parse
 from therapyeval.result import AMOUNTS, COUNTS, PEOPLE, Result
 
 ROW, REASON = "row", "reason"
 TEXT_KEYS = ("metric", "level", "contrast", "statistic", "estimand", "method")
 NUMBER_KEYS = (*COUNTS, *AMOUNTS)
+STAFF_UNITS = ("staff", "clinician-days")      # populations whose people are clinicians
 BEHIND = tuple(f"people_{name}" for name in PEOPLE)
 
 
@@ -28,7 +30,8 @@ class Cells:
     rows : DataFrame
         One row per row of a Result (`kind` "row") and per row of its exclusions (`kind` "reason", the count
         as numerator), with `result` and `place` to find it again, `address`, `population`, `measure`, the
-        columns of the Result, the people behind it, and `block`: rows of the same numbers.
+        columns of the Result, the people behind it, `block`: rows of the same numbers, and `by_when` (see `Call`):
+        those that an earlier row counts are among those of a later one. NaN where that says nothing.
     families : DataFrame (parent, split, child) of addresses
     """
 
@@ -42,11 +45,12 @@ def collect(results: Sequence[Result]) -> Cells:
     parts += [_reasons(result, number) for number, result in enumerate(results) if len(result.exclusions)]
     if not parts:
         return Cells(pd.DataFrame(columns=["result", "kind", "place"]), find_families([]))
-    rows = pd.concat(parts, ignore_index=True)
+    rows = _without_staff(pd.concat(parts, ignore_index=True))
     places = sorted(set(rows["at"]), key=repr)
     rows["address"] = rows["at"].map({at: number for number, at in enumerate(places)})
     rows["population"] = _populations(rows)
     rows["measure"] = rows["metric"].str.extract(r":([^,]*)", expand=False).fillna("")
+    rows["by_when"] = rows["metric"].map({metric: _by_when(metric) for metric in rows["metric"].unique()}).astype(float)
     order = ["address", "population", "kind", *TEXT_KEYS, *NUMBER_KEYS, "title", "result", "place"]
     rows = rows.drop(columns="at").sort_values(order, kind="stable", ignore_index=True)
     same_numbers = ["kind", "address", "population", "metric", "level", "contrast", "estimand", "n"]
@@ -55,6 +59,19 @@ def collect(results: Sequence[Result]) -> Cells:
     rows.loc[rows["contrast"] != "", "block"] = -1 - np.flatnonzero(rows["contrast"] != "")
     rows["block"] = pd.factorize(rows["block"])[0]
     return Cells(rows, find_families(places))
+
+
+def _without_staff(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without any count of clinicians, whom the threshold does not protect; `few_staff` marks those about too
+    few of them, and `staff` all (docs/decisions/005)."""
+    named = rows["metric"].map({metric: _registered_population(metric) for metric in rows["metric"].unique()})
+    units, clinicians = named.isin(STAFF_UNITS), named == "clinicians"
+    people = rows["n_people"].where(units, rows["n"].where(clinicians))
+    rows = rows.assign(staff=units, few_staff=people.between(1, MIN_STAFF - 1) & (rows["kind"] == ROW))
+    counted = [*COUNTS, *AMOUNTS, *BEHIND]
+    rows[counted] = rows[counted].mask(units)
+    rows["n"] = rows["n"].mask(clinicians)
+    return rows
 
 
 def _rows(result: Result, number: int) -> pd.DataFrame:
@@ -104,10 +121,18 @@ def _populations(rows: pd.DataFrame) -> pd.Series:
     return named.map(lambda name: joined.get(name, name))
 
 
+def _by_when(metric: str) -> float:
+    try:
+        found = parse(metric).by_when
+    except ParameterError:
+        return np.nan
+    return np.nan if found is None else found
+
+
 def _registered_population(metric: str) -> str:
     try:
-        return get(metric.split(":")[0].split(",")[0]).population
-    except UnknownNameError:
+        return parse(metric).population
+    except ParameterError:
         return ""
 
 

@@ -3,6 +3,7 @@
 E1 numerator + complement = denominator      E4 levels of a variable add up to its denominator
 E2 n + n_missing = eligible                  E5 reasons add up to n_excluded
 E3 eligible + n_excluded = total             E6 groups, and periods inside a longer one, add up to the whole
+E7 seen by an earlier visit + seen after it and by a later one = seen by the later one
 
 A count is one variable per metric, whichever table, estimand or column shows it. Equal numbers of units at one
 address are twins: once one is known, so are the others (all metrics have the same patients to start from). What is
@@ -76,7 +77,7 @@ def write_equations(cells: Cells, policy: Policy) -> Equations:
     variables = entries.groupby("variable").agg(value=("value", "first"), protect=("protect", "any"),
                                                 in_few=("in_few", "any"), twin=("twin", "first"))
     sums = _number([*_within_rows(cells.rows, entries), _levels(cells.rows, entries), _reasons(cells.rows, entries),
-                    _groups(cells, entries)])
+                    _groups(cells, entries), _nested(cells.rows, entries)])
     terms, remainders = _with_remainders(sums, variables["value"].to_numpy())
     rest = remainders.to_numpy()
     value = np.concatenate([variables["value"], rest])
@@ -152,8 +153,8 @@ def _within_rows(rows: pd.DataFrame, entries: pd.DataFrame) -> list[pd.DataFrame
 
 
 def _levels(rows: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
-    """E4."""
-    these = rows[(rows["level"] != "") & (rows["statistic"] == "proportion")]
+    """E4. Among ways to end, the metric's own has no level."""
+    these = rows[((rows["level"] != "") | rows["by_when"].notna()) & (rows["statistic"] == "proportion")]
     return _sums(these, entries, ["population", "address", "metric", "estimand", "n"], "numerator", "denominator",
                  at_least=2)
 
@@ -200,6 +201,20 @@ def _groups(cells: Cells, entries: pd.DataFrame) -> pd.DataFrame:
     parts = pd.DataFrame({"sum": found["sum"], "variable": found["variable"], "is_total": False, "role": PART})
     return _distinct(pd.concat([parts, pd.DataFrame({"sum": totals["sum"], "variable": totals["variable_total"],
                                                      "is_total": True, "role": TOTAL})], ignore_index=True))
+
+
+def _nested(rows: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
+    """E7, for every two visits: what lies between is what is left of the sum (`_with_remainders`)."""
+    keys = ["population", "address", "level", "estimand", "name"]
+    told = entries[entries["part"] == "numerator"].join(rows[["level", "estimand", "by_when", "metric"]], on="cell")
+    told = told[told["by_when"].notna()]
+    told["name"] = told["metric"].str.extract(r"^([^,:]*)", expand=False)
+    told = told.drop_duplicates([*keys, "variable"])[[*keys, "by_when", "variable"]]
+    pairs = told.merge(told, on=keys, suffixes=("", "_later"))
+    pairs = pairs[(pairs["variable"] != pairs["variable_later"]) & (pairs["by_when"] <= pairs["by_when_later"])]
+    parts = pd.DataFrame({"sum": range(len(pairs)), "variable": pairs["variable"], "is_total": False, "role": PART})
+    totals = parts.assign(variable=pairs["variable_later"], is_total=True, role=TOTAL)
+    return pd.concat([parts, totals], ignore_index=True)
 
 
 def _without_detours(found: pd.DataFrame, families: pd.DataFrame) -> pd.DataFrame:

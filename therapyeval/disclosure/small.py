@@ -71,7 +71,7 @@ def hide_small(cells: Cells, policy: Policy) -> Hidden:
            | (is_small(rows["numerator"], policy) & counted)
            | (is_small(rows["denominator"], policy) & is_share(rows))
            | (is_small(complement, policy) & is_share(rows))
-           | rows["statistic"].isin(["min", "max"]))
+           | rows["statistic"].isin(["min", "max"]) | rows["few_staff"])
     missing, excluded = (is_small(rows[name], policy) | is_small(rows[f"people_{name}"], policy)
                          for name in ("n_missing", "n_excluded"))
     return Hidden(nobody, nobody, nobody, nobody, nobody).also(
@@ -111,6 +111,25 @@ def hide_near_counts(cells: Cells, hidden: Hidden, policy: Policy) -> Hidden:
         if shown not in here:
             here.append(shown)
     return hidden.also(cells.rows["block"], **near)
+
+
+def hide_near_visits(cells: Cells, hidden: Hidden, policy: Policy) -> Hidden:
+    """Rule 3 for shares by several visits: those counted by an earlier one are among those of a later one.
+
+    Of two numerators that differ by 1 to 10, only the larger is shown: the difference is the count of those between.
+    """
+    rows, near = cells.rows, np.zeros(len(cells.rows), dtype=bool)
+    shown = rows[rows["by_when"].notna() & is_share(rows) & hidden.shows("row")].sort_values(
+        "numerator", ascending=False, kind="stable")
+    kept: dict[tuple, set[float]] = {}
+    for row in shown.itertuples():
+        here = kept.setdefault((row.address, row.population, row.metric.partition(",")[0], row.level, row.estimand),
+                               set())
+        if _is_near(row.numerator, here, policy):
+            near[row.Index] = True
+        else:
+            here.add(row.numerator)
+    return hidden.also(rows["block"], row=near)
 
 
 @dataclass

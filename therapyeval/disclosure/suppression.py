@@ -12,11 +12,12 @@ from therapyeval.disclosure.cells import REASON, ROW, Cells, collect
 from therapyeval.disclosure.contrasts import hide_contrasts
 from therapyeval.disclosure.policy import Policy, named_policy
 from therapyeval.disclosure.repair import hide_until_safe
-from therapyeval.disclosure.small import Hidden, hide_near_counts, hide_small
+from therapyeval.disclosure.small import Hidden, hide_near_counts, hide_near_visits, hide_small
 from therapyeval.errors import ParameterError
 from therapyeval.formatting import WITHHELD
 from therapyeval.result import AMOUNTS, COUNTS, NUMBERS, Result
 
+STAFF = "staff"             # the column that names a clinician
 OF_PERIODS = "periods"      # the population of a chart's limits and signals
 
 
@@ -38,33 +39,36 @@ def release(results: Sequence[Result], policy: Policy | str, ledger: object = No
     Raises
     ------
     ParameterError
-        For Results that were released before, and for a ledger.
+        For Results that were released before, for a ledger, and for tables by clinician.
 
     Source: CMS cell size suppression policy (threshold 11); rules 1 to 5 in docs/privacy.md.
     """
     results = list(results)
     policy = named_policy(policy) if isinstance(policy, str) else policy
-    _check(results, ledger)
+    _check(results, policy, ledger)
     if not policy.suppresses:
         return [replace(result, people=None, policy=policy.name) for result in results]
     cells = collect(results)
     if not len(cells.rows):
         return [replace(result, people=None, policy=policy.name) for result in results]
     hidden = hide_small(cells, policy)
-    hidden = hide_near_counts(cells, hidden, policy)
+    hidden = hide_near_visits(cells, hide_near_counts(cells, hidden, policy), policy)
     hidden = hide_until_safe(cells, hidden, policy)
     hidden, bare = hide_contrasts(results, cells, hidden, policy)
     return [_without(result, _of(number, ROW, cells, hidden, bare), _of(number, REASON, cells, hidden, bare), policy)
             for number, result in enumerate(results)]
 
 
-def _check(results: Sequence[Result], ledger: object) -> None:
+def _check(results: Sequence[Result], policy: Policy, ledger: object) -> None:
     if ledger is not None:
         raise ParameterError("release(ledger=...) comes with a later version. Leave ledger out.")
     for result in results:
         if result.source.population == OF_PERIODS:
             raise ParameterError(f"{result.title!r} is made from the points of a chart, and would give a withheld "
                                  "point away. Release chart.points and call chart.with_points(released).")
+        if policy.suppresses and STAFF in {*result.by, *result.source.filters}:
+            raise ParameterError(f"{result.title!r} is about single clinicians: tables by {STAFF} are off by default. "
+                                 "Group by site_id or discipline instead, or ask for the policy internal by name.")
         if result.policy is not None:
             raise ParameterError(f"{result.title!r} was released under {result.policy} before. Release the Results "
                                  "that were computed, all at once.")
@@ -73,7 +77,8 @@ def _check(results: Sequence[Result], ledger: object) -> None:
 def _of(number: int, kind: str, cells: Cells, hidden: Hidden, bare: np.ndarray) -> pd.DataFrame:
     """What is hidden in one table: a True or False per row and group of columns, in the table's own order."""
     mine = np.flatnonzero((cells.rows["result"] == number) & (cells.rows["kind"] == kind))
-    masks = {"row": hidden.row, "bare": bare, **{name: getattr(hidden, name) for name in COUNTS}}
+    masks = {"row": hidden.row, "bare": bare, "staff": cells.rows["staff"].to_numpy(),
+             **{name: getattr(hidden, name) for name in COUNTS}}
     found = pd.DataFrame({name: mask[mine] for name, mask in masks.items()})
     return found.set_axis(cells.rows["place"].to_numpy()[mine]).sort_index()
 
@@ -86,6 +91,8 @@ def _without(result: Result, in_rows: pd.DataFrame, in_reasons: pd.DataFrame, po
         mask = in_rows["row"].to_numpy(bool)
         if name in AMOUNTS or name in COUNTS or name == "p_value":
             mask = mask | in_rows["bare"].to_numpy(bool)
+        if name in AMOUNTS:
+            mask = mask | in_rows["staff"].to_numpy(bool)       # sums of minutes would give a withheld row away
         if name in COUNTS:
             mask = mask | in_rows[name].to_numpy(bool)
         if mask.any():

@@ -1,4 +1,4 @@
-"""Figures over time and of shares: a monthly line with its process limits, volumes by month, bars of categories.
+"""Figures over time and of shares: a monthly line with limits, volumes by month, bars of categories, curves by visit.
 
 Shape and word carry the meaning, color only repeats it: circle, diamond (concern), square (improvement), triangle.
 """
@@ -26,6 +26,8 @@ LEVELS = {"upper limit": ((0, (4, 2.5)), QUIET), "mean": ("solid", INK), "lower 
           "target": ((0, (1, 1.5)), ALERT_RULE)}
 LEFT, RIGHT, PLOT, ABOVE, BELOW = 0.62, 0.98, 1.95, 0.3, 0.98
 SMALL, BAR = 0.98, 0.3
+CURVE, ENDS_AT = 1.55, 1.75      # height of a panel of curves, and the room for their names
+CURVES = (("o", ALERT_RULE), ("s", ACCENT), ("^", QUIET))
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,21 @@ class Line:
         if is_missing(value):
             return NOTHING
         return number(100 * float(value), self.digits) + "%" if self.percent else number(value, self.digits)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Shares by whole steps such as visits; None where one is not shown. The first curve of a panel has its band."""
+
+    label: str
+    steps: tuple[int, ...]
+    values: tuple[float | None, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+    @property
+    def n_shown(self) -> int:
+        return sum(not is_missing(value) for value in self.values)
 
 
 def run_plot(line: Line, shaded: Sequence[str] = ()) -> bytes:
@@ -131,6 +148,28 @@ def bar_plot(bars: Sequence[tuple[str, float | None, str]], axis: str) -> bytes:
         return to_svg(figure)
 
 
+def curves_plot(panels: Sequence[tuple[str, Sequence[Curve]]]) -> bytes:
+    """Cumulative shares by visit, one panel for each (title, curves); all panels have the same axes."""
+    from matplotlib.figure import Figure
+
+    with figure_style():
+        step, below = CURVE + 0.42, 0.42
+        total = step * len(panels) + below
+        figure = Figure(figsize=(WIDTH, total))
+        drawn = [value for _, curves in panels for values in (curves[0].high, *(curve.values for curve in curves))
+                 for value in values if not is_missing(value)]
+        top, last = _round_up(max(drawn)), max(curve.steps[-1] for _, curves in panels for curve in curves)
+        for position, (title, curves) in enumerate(panels):
+            bottom = total - step * (position + 1)
+            axes = figure.add_axes((LEFT / WIDTH, bottom / total, (WIDTH - LEFT - ENDS_AT) / WIDTH, CURVE / total))
+            axes.set_xlim(0.7, last + 0.3)
+            axes.set_ylim(0, top)
+            _curves(axes, curves)
+            axes.text(0, 1.05, title, transform=axes.transAxes, fontsize=10, weight="bold", color=INK)
+        axes.set_xlabel("attended visits", fontsize=9.5, labelpad=3)
+        return to_svg(figure)
+
+
 def stretches(labels: Sequence[str], *, short: bool = False) -> list[str]:
     """Months as words, three or more in a row as one stretch.
 
@@ -148,6 +187,33 @@ def stretches(labels: Sequence[str], *, short: bool = False) -> list[str]:
         words = [month_words(label, short=short) for label in row]
         found += [f"{words[0]} to {words[-1]}"] if len(words) > 2 else words
     return found
+
+
+def _curves(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Lines, broken where a step is not shown, with their names at the right end and the band of the first."""
+    from matplotlib.ticker import MaxNLocator
+
+    for side in ("right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(color=QUIET, length=3, pad=2, labelsize=9.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    _percent_axis(axes.yaxis)
+    first, ends = curves[0], []
+    axes.fill_between(first.steps, _gaps(first.low), _gaps(first.high), color=CURVES[0][1], alpha=0.15, linewidth=0)
+    for curve, (shape, color) in zip(curves, CURVES, strict=False):
+        values = _gaps(curve.values)
+        axes.plot(curve.steps, values, color=color, marker=shape, markersize=4.5, linewidth=1.2)
+        known = [value for value in values if not math.isnan(value)]
+        ends += [(known[-1], curve.label, color)] if known else []
+    ends.sort(key=lambda end: -end[0])
+    heights = _apart([value / axes.get_ylim()[1] for value, _, _ in ends], 0.11)
+    for (value, label, color), height in zip(ends, heights, strict=True):
+        axes.text(1.015, height, f"{label} {number(100 * value, 0)}%", transform=axes.transAxes, fontsize=8.5,
+                  va="center", color=color)
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if is_missing(value) else float(value) for value in values]
 
 
 def _next_month(label: str) -> str:
@@ -262,7 +328,7 @@ def _months(axes: Axes, points: Sequence[Point], *, named: bool) -> None:
 
 def _points(axes: Axes, line: Line) -> None:
     """The line, broken where a month has no value, with the shape of each flag."""
-    values = [math.nan if is_missing(point.value) else float(point.value) for point in line.points]
+    values = _gaps([point.value for point in line.points])
     axes.plot(range(len(values)), values, color=QUIET, linewidth=1.1, zorder=2)
     for position, (point, value) in enumerate(zip(line.points, values, strict=True)):
         if not math.isnan(value):

@@ -15,7 +15,7 @@ from therapyeval.metrics.registry import BANDS
 
 POINTS = ("percent", "point", "points", "score", "")
 NOT_VERIFIED = "threshold not verified"
-WORDS = {"site_id": "site"}     # columns whose name is not the word for what they hold
+WORDS = {"site_id": "site", "n_attended": "attended visits"}     # columns whose name is not the word for what they hold
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result
 
 LABELS = {COMPLETE_CASE: "Only those with both scores", MISSING_NOT_ACHIEVED: "Missing counted as not achieved",
           "last_interim": "Last interim score carried forward", "weighted": "Weighted for having a score",
-          "worst_case": "Missing at the worst score", "best_case": "Missing at the best score"}
+          "worst_case": "Missing at the least favorable score", "best_case": "Missing at the most favorable score"}
 DIFFERS = "reads differently from those with both scores"
 
 
@@ -21,14 +21,14 @@ def panel_table(result: Result, labels: Labels, whom: str) -> Table:
     """One row per rule, group by group; the verdict of each, marked where it differs from that of complete cases."""
     rows = [_row(row, result, labels) for row in records(result)]
     level = f"{100 * result.conf_level:g}"
-    notes = ("Worst and best are bounds: the truth lies between them whatever became of the missing. The other rules "
-             "each suppose something that the data cannot show.", *_weights(result))
+    notes = ("Least and most favorable are bounds: the truth lies between them whatever became of the missing. The "
+             "other rules each suppose something that the data cannot show.", *_weights(result))
     return Table("missing-panel", f"{_what(result, labels)} under every rule for missing scores.", whom,
                  (f"Estimate ({level}% CI)", "n", "Missing", "Verdict"), tuple(rows), "Rule", notes, words=(3,))
 
 
-def panel_figure(result: Result, labels: Labels) -> Figure | None:
-    """The same numbers as marks, one line per rule."""
+def panel_figure(result: Result, labels: Labels, about: str = "") -> Figure | None:
+    """The same numbers as marks, one line per rule; `about` says of whom."""
     is_share = _is_share(result)
     digits = cells.score_digits(records(result))
     marks = []
@@ -42,7 +42,9 @@ def panel_figure(result: Result, labels: Labels) -> Figure | None:
     axis = "share of episodes" if is_share else f"{labels.unit(parts(_metric(result))[1])}, positive is better"
     panel = Panel(axis, tuple(marks), limits=(0, 1), percent=True) if is_share else Panel(axis, tuple(marks))
     words = " ".join(f"{', '.join(filter(None, [mark.heading, mark.label]))}: {mark.text}." for mark in marks)
-    caption = f"{_what(result, labels)} under every rule for missing scores, {100 * result.conf_level:g}% intervals."
+    both = cells.count(first(result, estimand=COMPLETE_CASE))
+    caption = (f"{_what(result, labels)} under every rule for missing scores, {100 * result.conf_level:g}% intervals; "
+               f"n {both} with both scores. {about}").rstrip()
     return Figure(figures.interval_plot([panel]), f"{caption} {words}", caption)
 
 

@@ -12,6 +12,7 @@ from therapyeval.metrics.registry import Values, exclude, metric, reaches
 BY_THE_PATIENT = ("self_discharge", "lost_contact", "noncompliant")
 SILENT_DAYS = 30  # an administrative discharge so long after the last visit was the patient's silence
 COMPLETED = 0.80
+GOALS_MET, OTHER_END = "goals met", "another end"      # how care ends that the patient does not stop
 LEFT_OUT, COUNTED = "left_out", "counted"
 
 
@@ -60,6 +61,12 @@ def dropout_by_visit(facts: Facts, k: float = 3) -> Values:
     known = ended | ~_closed(facts)
     return Values(visits.where(known), event=cause, horizon=k, note=f"by visit {k:g}",
                   excluded=exclude(visits.index, {"no visit": visits == 0}))
+
+
+def other_ends(facts: Facts) -> pd.Series:
+    """How an episode ends, where the patient does not stop it: GOALS_MET or OTHER_END."""
+    met = (facts.episodes["reason"] == "goals_met").fillna(False).astype(bool)
+    return met.map({True: GOALS_MET, False: OTHER_END})
 
 
 @metric(label="Stopped by the patient", kind="proportion", unit="proportion", better="lower",

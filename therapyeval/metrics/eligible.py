@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +18,34 @@ NOT_ELIGIBLE = ("deceased", "hospitalized", "transferred", "evaluation_only")
 CANNOT_ANSWER = ("unable", "language")
 
 
+_SHARED: ContextVar[dict | None] = ContextVar("shared_scores", default=None)
+
+
+@contextmanager
+def shared_scores() -> Iterator[None]:
+    """Inside, metrics of the same facts and measure look their scores up once; nothing is kept afterwards."""
+    token = _SHARED.set({})
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
+
+
+def _looked_up_once(ask: Callable) -> Callable:
+    """Keeps the answer for the same facts and measure, where `shared_scores` holds."""
+    @wraps(ask)
+    def asked(facts: Facts, measure: str | None) -> pd.DataFrame:
+        known = _SHARED.get()
+        if known is None:
+            return ask(facts, measure)
+        key = ask.__name__, id(facts), measure
+        if key not in known:
+            known[key] = facts, ask(facts, measure)       # the facts are kept, so that no others can have their id
+        return known[key][1]
+    return asked
+
+
+@_looked_up_once
 def scores_of(facts: Facts, measure: str | None) -> pd.DataFrame:
     """Scores of one measure (None: the primary measure) in the order of the episodes; absent rows are empty."""
     if measure is None:
@@ -28,6 +61,7 @@ def scores_of(facts: Facts, measure: str | None) -> pd.DataFrame:
     return wanted.set_axis(facts.episodes.index)
 
 
+@_looked_up_once
 def paired_scores(facts: Facts, measure: str | None) -> pd.DataFrame:
     """`scores_of` with the oriented `change` of valid pairs."""
     if measure and not facts.measure(measure).paired:
@@ -73,7 +107,12 @@ def not_eligible(facts: Facts, scores: pd.DataFrame, measure: str | None) -> pd.
     """
     if facts.allocated or measure is None:
         return exclude(scores.index, care_reasons(facts))
-    reasons = care_reasons(facts)
+    return _not_eligible_for(facts, measure)
+
+
+@_looked_up_once
+def _not_eligible_for(facts: Facts, measure: str) -> pd.Series:
+    scores, reasons = scores_of(facts, measure), care_reasons(facts)
     reasons |= {f"missing: {reason}": (scores["missing_reason"] == reason) for reason in CANNOT_ANSWER}
     assigned = scores.get("is_assigned", pd.Series(False, index=scores.index)).fillna(False).astype(bool)
     measured = scores["has_score"].fillna(False).astype(bool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from therapyeval.cohort import Facts
 from therapyeval.metrics.registry import TOLERANCE, Metric, Values, add, metric
 
 PROMOTER, PASSIVE = 9, 7  # least whole numbers of a recommendation from 0 to 10
+VISITS = "visits"
 NO_SCALE = "the best and worst score of the item are not known: give score_min and score_max"
 HARMS = frozenset(("fall", "pain_flare", "other_harm", "unplanned_transfer"))
 
@@ -62,12 +65,13 @@ def nps(facts: Facts) -> Values:
     return Values(pd.Series(points, index=answers.index).where(given.notna()), frame=answers)
 
 
-def event_rate(name: str, *, label: str, types: frozenset[str], definition: str) -> Metric:
+def event_rate(name: str, *, label: str, types: frozenset[str], definition: str,
+               arguments: Mapping[str, object] | None = None) -> Metric:
     """Register a rate of events of some types per 1 000 attended visits."""
     visits = frozenset(("attended",))
     entry = Metric(name, label, "ratio", "per 1 000 visits", "lower", "appointments", "dated",
                    f"{definition}\n\nSource: metric definitions, section 7.1.", statuses=(visits, visits),
-                   variant="exact Poisson", events=types)
+                   variant="exact Poisson", events=types, arguments=arguments or {})
     add(entry)
     return entry
 
@@ -78,7 +82,9 @@ complaint_rate = event_rate(
 
 fall_rate = event_rate(
     "fall_rate", label="Falls in care", types=frozenset(("fall",)),
-    definition="Falls in care per 1 000 attended visits, each dated by when it happened.")
+    arguments={"per": VISITS},
+    definition="Falls in care per 1 000 attended visits, each dated by when it happened. Inpatient with "
+               "`per=patient_days`: falls during a stay per 1 000 patient-days, those from admission to discharge.")
 
 adverse_event_rate = event_rate(
     "adverse_event_rate", label="Adverse events", types=HARMS,

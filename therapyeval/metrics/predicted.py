@@ -18,6 +18,7 @@ from therapyeval.metrics.registry import Values, metric, parse, reaches
 from therapyeval.metrics.stays import not_complete, stay_scores
 
 DISCHARGE_FUNCTION = "gg_dcfs"
+UNIT = {"episodes": "episode", "stays": "stay"}     # population -> the column that numbers its units
 
 
 @metric(label="Change above what was predicted", kind="mean", unit="scale points", better="higher",
@@ -35,18 +36,20 @@ def residual(facts: Facts, measure: str, model: str) -> Values:
 @metric(label="Observed to expected", kind="ratio", variant="exact Poisson", unit="ratio", better="outcome",
         population="episodes", cohort_rule="discharged")
 def oe_ratio(facts: Facts, outcome: str, model: str) -> Values:
-    """Episodes with an outcome (a metric that is a share of episodes) divided by the sum of their probabilities by a
-    saved model. Two such ratios are not to be compared with each other. Episodes without a prediction are missing.
+    """Episodes (or stays) with an outcome (a metric that is a share of them) divided by the sum of their probabilities
+    by a saved model. Two such ratios are not to be compared with each other. Those without a prediction are missing.
 
     Source: metric definitions, section 7.
     """
     call = parse(outcome)
     entry = call.metric
-    if (entry.kind, entry.population, entry.cohort_rule) != ("proportion", "episodes", "discharged") or entry.by_level:
-        raise ParameterError(f"oe_ratio: {outcome[:40]!r} is not a share of discharged episodes. Use one such as "
-                             "mcid_rate:lefs or goals_met_rate.")
+    if (entry.kind, entry.cohort_rule) != ("proportion", "discharged") or entry.by_level or (
+            entry.population not in UNIT):
+        raise ParameterError(f"oe_ratio: {outcome[:40]!r} is not a share of discharged episodes or stays. Use one such "
+                             "as mcid_rate:lefs, goals_met_rate or discharge_to_community.")
+    key = UNIT[entry.population]
     found = call.values(facts)
-    chance = _predicted(model, "episode", facts.episodes["episode"])
+    chance = _predicted(model, key, getattr(facts, entry.population)[key])
     if not chance.dropna().between(0, 1).all():
         raise ParameterError(f"oe_ratio: {Path(model).name} holds predictions that are no probabilities from 0 to 1.")
     return Values(found.value.where(chance.notna()), weight=chance, excluded=found.excluded, note=found.note)

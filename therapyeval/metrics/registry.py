@@ -23,6 +23,7 @@ VARIANTS = {"mean": ("", "bootstrap"), "proportion": ("",),
 _NUMERIC = {"cut", "p", "k", "conversion_days", "gap_days", "cost_per_visit", "cost_per_unit", "min_hours",
             "window"}
 _DATES = {"t"}
+PATIENT_DAYS = "patient_days"  # what a rate of events is per, in place of visits
 BANDS = "bands"  # in place of a threshold: that of the band of baseline
 TOLERANCE = 1e-9
 
@@ -43,6 +44,7 @@ class Values:
     levels : classes, each of which gets a row of its own.
     horizon : for times with competing ends, by when.
     note : what every reader of the number has to be told.
+    counted : units to be counted in a row of their own beside the estimate, by name: 1 where a unit is one.
     lacking : why no unit has a value, where the metric knows.
     """
 
@@ -56,6 +58,7 @@ class Values:
     levels: tuple[str, ...] = ()
     horizon: float | None = None
     note: str = ""
+    counted: Mapping[str, pd.Series] = field(default_factory=dict)
     lacking: str = ""
 
 
@@ -135,11 +138,26 @@ class Call:
     def measure(self) -> str | None:
         return self.arguments.get("measure")
 
+    @property
+    def population(self) -> str:
+        """What its units are; those of the metric it asks about, where it asks about one."""
+        if self.arguments.get("per") == PATIENT_DAYS:
+            return "stays"
+        outcome = self.arguments["outcome"] if self.metric.better == "outcome" else None
+        return self.metric.population if outcome is None else parse(outcome).metric.population
+
+    @property
+    def by_when(self) -> float | None:
+        """By which visit, of a share with competing ends: those seen by an earlier one are among those of a later."""
+        return float(self.arguments["k"]) if self.metric.variant == "competing" else None
+
     def values(self, facts: Facts, **spans: object) -> Values:
         return self.metric.function(facts, **self.arguments, **spans)
 
     def unit(self, facts: Facts) -> str:
         """Unit of the number; scale points are named as the measure names them."""
+        if self.arguments.get("per") == PATIENT_DAYS:
+            return "per 1 000 patient-days"
         if self.measure and self.metric.unit == "scale points":
             return facts.measure(self.measure).unit
         return self.metric.unit

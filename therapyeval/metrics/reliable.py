@@ -14,6 +14,7 @@ from therapyeval.metrics.registry import Values, metric, number_text, reaches
 RELIABLE = 1.96  # the published constant, not 1.959964
 Z_BY_LEVEL = {90: 1.645, 95: 1.96}
 RECOVERED, IMPROVED, UNCHANGED, DETERIORATED = "recovered", "improved", "unchanged", "deteriorated"
+FUNCTIONAL = "functional_at_baseline"
 NO_ERROR = "no measurement error is registered for this measure"
 
 
@@ -58,7 +59,8 @@ def jt_class(facts: Facts, measure: str, norms: str | None = None, cut: float | 
     """Shares of four classes of eligible paired episodes: recovered (reliably improved, from the dysfunctional side
     of the cut-off to the cut-off or beyond), improved (the other reliably improved), unchanged, deteriorated. The
     cut-off is given (`cut`) or lies between the norms, written as mean/SD of the dysfunctional and mean/SD of the
-    functional (`norms=40/14/72/8`). Without either, improved holds both.
+    functional (`norms=40/14/72/8`). Without either, improved holds both. Those functional at baseline, who cannot
+    recover, are counted beside the classes.
 
     Source: metric definitions, section 1; Jacobson and Truax 1991, J Consult Clin Psychol 59:12.
     """
@@ -67,14 +69,14 @@ def jt_class(facts: Facts, measure: str, norms: str | None = None, cut: float | 
     cut = _cut_off(norms, cut)
     levels = (*(() if cut is None else (RECOVERED,)), IMPROVED, UNCHANGED, DETERIORATED)
     found = pd.Series(UNCHANGED, index=scores.index).mask(better, IMPROVED).mask(worse, DETERIORATED)
-    note = index.note
+    note, counted = index.note, {}
     if cut is not None:
         there = [reaches(sign * scores[name], sign * cut) == 1 for name in ("baseline", "final")]
         found = found.mask(better & ~there[0] & there[1], RECOVERED)
-        note = f"cut-off {number_text(cut)}; {note}"
+        note, counted = f"cut-off {number_text(cut)}; {note}", {FUNCTIONAL: there[0]}
     place = found.map({level: number for number, level in enumerate(levels)}).astype(float)
     return Values(place.where(index.value.notna()), excluded=index.excluded, levels=levels, note=note,
-                  lacking=index.lacking)
+                  counted=counted, lacking=index.lacking)
 
 
 def _error_of_difference(measure: Measure, scores: pd.DataFrame) -> tuple[pd.Series, str]:

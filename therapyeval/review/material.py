@@ -19,6 +19,8 @@ from therapyeval.review.quarterly import BEFORE, FINAL_AFTER_DAYS, NOW, YEAR_AGO
 
 NAMES_OF_SPANS = {NOW: "Now", BEFORE: "Before", YEAR_AGO: "Year ago"}
 OUTCOMES_AFTER_DAYS = 30      # quarterly review requirements, section 7 (late data)
+RESPONDERS = "mcid_rate"
+OUTCOMES = (RESPONDERS, "goals_met_rate")
 FOLLOW_EPISODES = ("discharges", "attended visits")      # few while the episodes of the data are young
 NO_MCID = "no MCID registered"
 FILTER_WORDS = {"site_id": "site", "discipline": "discipline", "program": "program"}
@@ -74,6 +76,19 @@ class Material:
     def outcomes_are_early(self) -> bool:
         """True before the day from which outcomes may lead a headline."""
         return self.days_after is not None and self.days_after < OUTCOMES_AFTER_DAYS
+
+    @property
+    def held_back(self) -> tuple[str, ...]:
+        """Metrics that may not lead: outcomes before their day, and responders whose every threshold is recalled."""
+        if self.outcomes_are_early:
+            return OUTCOMES
+        return (RESPONDERS,) if self.thresholds_are_recalled else ()
+
+    @property
+    def thresholds_are_recalled(self) -> bool:
+        """True where no primary measure has an MCID that was seen in its source."""
+        known = [code for code in self.about.get("primary") or () if self.labels.mcid(code) is not None]
+        return bool(known) and not any(map(self.labels.is_verified, known))
 
     @property
     def months(self) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pandas as pd
 
 from therapyeval import disclosure
-from therapyeval.analysis import describe, summarize
+from therapyeval.analysis import completers, describe, dropout_curve, instrument_mix, missing_panel, summarize
 from therapyeval.benchmark.control_chart import ControlChart, control_chart
 from therapyeval.cohort import Cohort
 from therapyeval.disclosure import Policy
@@ -102,7 +102,8 @@ def quarterly_review(dataset, period: str | Period, *, site_id: str | Sequence[s
     goals = plans.read_targets(targets, span) if targets else {}
     charts = {metric: control_chart(cohort, metric, period=ask.charted(metric),
                                     target=goals.get(metric, {}).get("value")) for metric in CHARTED}
-    named = [*_summary(ask), *_quality(ask), *_served(ask, chosen), *_attendance(ask), *_effectiveness(ask),
+    named = [*_summary(ask), *_quality(ask), *_served(ask, chosen), *_attendance(ask),
+             *_effectiveness(ask, goals.get("mcid_rate", {}).get("value")),
              *_efficiency(ask), *_discharge(ask),
              *(NamedResult("charts", metric, chart.points) for metric, chart in charts.items())]
     released = disclosure.release([item.result for item in named], chosen)
@@ -183,11 +184,18 @@ def _attendance(ask: _Ask) -> Iterator[NamedResult]:
     yield from _each_span("attendance", "rates", ask, ATTENDANCE)
     for by in _splits(ask.cohort):
         yield NamedResult("attendance", f"no-shows by {by}", ask.summarize(["no_show_rate"], NOW, by))
+    yield NamedResult("attendance", "how care ended", dropout_curve(ask.cohort, period=ask.rolling))
 
 
-def _effectiveness(ask: _Ask) -> Iterator[NamedResult]:
-    """Responders pooled over instruments in the period; each instrument over twelve months (widened)."""
+def _effectiveness(ask: _Ask, target: float | None) -> Iterator[NamedResult]:
+    """Responders pooled over instruments in the period, with the instruments behind them and what the missing could
+    change; each instrument over twelve months (widened)."""
     yield from _each_span("effectiveness", "responders", ask, ["mcid_rate", "paired_completion"])
+    for when in (NOW, YEAR_AGO):
+        yield NamedResult("effectiveness", f"instruments {when}", instrument_mix(ask.cohort, period=ask.spans[when]))
+    yield NamedResult("effectiveness", "missing scores",
+                      missing_panel(ask.cohort, "mcid_rate", period=ask.spans[NOW], target=target))
+    yield NamedResult("effectiveness", "completers", completers(ask.cohort, "mcid_rate", period=ask.spans[NOW]))
     for by in _splits(ask.cohort):
         yield NamedResult("effectiveness", f"responders by {by}", ask.summarize(["mcid_rate"], NOW, by))
     yield from _by_measure("effectiveness", "scores by measure", ask, ["baseline_score", "final_score", "score_change"])
@@ -227,12 +235,13 @@ def _record(dataset, ask: _Ask, policy: Policy, targets: Mapping, actions: Seque
     span, facts = ask.spans[NOW], ask.cohort.facts
     codes = sorted(facts.scores["measure"].unique())
     cut = dataset.data_cut.date()
-    names = dict.fromkeys([*HEADLINES, *ATTENDANCE, *EFFORT, *DISCHARGE, "score_change", "gain_per_visit"])
+    names = dict.fromkeys([*HEADLINES, *ATTENDANCE, *EFFORT, *DISCHARGE, "dropout_by_visit", "score_change",
+                           "gain_per_visit"])
     return {
         "review": {"period": span.label, "start": span.start.isoformat(), "end": span.end.isoformat(),
                    "spans": {when: other.label for when, other in ask.spans.items()},
                    "rolling": ask.rolling.label, "history": ask.history.label,
-                   "of_ended": ask.of_ended.label,
+                   "of_ended": ask.of_ended.label, "primary": _primary_measures(facts),
                    "state": "final" if cut >= span.end + timedelta(days=FINAL_AFTER_DAYS) else "provisional",
                    "filters": ask.cohort.filters},
         "dataset": {"name": dataset.name, "data_cut": cut.isoformat(), "note": dataset.note,
@@ -248,6 +257,11 @@ def _record(dataset, ask: _Ask, policy: Policy, targets: Mapping, actions: Seque
         "gates": [{"name": "data are usable", "required": True, "passed": dataset.quality.verdict != "not usable",
                    "note": dataset.quality.verdict}],
     }
+
+
+def _primary_measures(facts) -> list[str]:
+    """The instruments that pooled responders are judged on."""
+    return sorted(facts.scores.loc[facts.scores["is_primary"].astype(bool), "measure"].unique())
 
 
 def _definition(name: str) -> dict[str, str]:

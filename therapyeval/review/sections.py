@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from therapyeval.benchmark.control_chart import ControlChart
-from therapyeval.display import cells, chart_figures, measure_tables, result_tables
-from therapyeval.display.blocks import Block, Bullets, Paragraph, Section, Warnings
+from therapyeval.display import cells, chart_figures, dropout, measure_tables, result_tables
+from therapyeval.display.blocks import Block, Bullets, Heading, Paragraph, Section, Warnings
 from therapyeval.display.cells import Record, records
 from therapyeval.display.change_tables import (
     Lookup,
@@ -26,6 +26,7 @@ from therapyeval.formatting import is_missing, listed
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Bundle
 from therapyeval.review.groups import no_shows_by_group
 from therapyeval.review.material import FILTER_WORDS, Material
+from therapyeval.review.missing import what_the_missing_could_change
 from therapyeval.review.parts import levels, provisional, rates, run, section
 from therapyeval.review.problems import problem_table
 from therapyeval.review.quarterly import NOW
@@ -204,8 +205,18 @@ def _attendance(material: Material) -> Section:
             "arrival_rate": "attended of all appointments but rescheduled ones"}))
     for metric in ("no_show_rate", "arrival_rate"):
         blocks += run(material, metric, "Appointments by the month they were due.")
-    blocks += no_shows_by_group(material)
+    blocks += no_shows_by_group(material) + _how_care_ended(material)
     return section("attendance", "Attendance", blocks, "attendance")
+
+
+def _how_care_ended(material: Material) -> list[Block]:
+    """When patients stop, and how else care ends: twelve months, because few stop at any one visit."""
+    curve = material.result("attendance", "how care ended")
+    if curve is None:
+        return []
+    whom = f"Episodes that started in {material.rolling}; {material.where}."
+    figure = dropout.dropout_figure(curve, whom)
+    return [Heading("When and how care ended"), *([figure] if figure else []), dropout.dropout_table(curve, whom)]
 
 
 def _effectiveness(material: Material) -> Section:
@@ -224,6 +235,12 @@ def _effectiveness(material: Material) -> Section:
                                    material.whom("Discharged episodes", "each span"), spans, lines,
                                    notes=(material.primary_rule, material.labels.thresholds())))
     blocks += run(material, "mcid_rate", f"Episodes by the month in which they ended. {material.thresholds}")
+    blocks += levels(material, "effectiveness", "instruments",
+                     "Instruments behind the pooled responders, now and in the same period a year ago.",
+                     "Eligible episodes that ended", "instruments",
+                     "An MCID is easier to reach on some instruments than on others: pooled rates compare only where "
+                     "these shares are alike.")
+    blocks += what_the_missing_could_change(material)
     blocks += _responders_by_group(material) + _measures(material)
     return section("effectiveness", "Effectiveness", blocks, "outcomes")
 

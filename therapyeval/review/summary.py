@@ -16,14 +16,14 @@ from therapyeval.formatting import NOTHING, WITHHELD, is_missing, listed, plural
 from therapyeval.metrics import get, names
 from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED
 from therapyeval.review.groups import against_all, apart
-from therapyeval.review.material import OUTCOMES_AFTER_DAYS, Material
+from therapyeval.review.material import OUTCOMES_AFTER_DAYS, RESPONDERS, Material
 from therapyeval.review.quarterly import BEFORE, FINAL_AFTER_DAYS, NOW
 
 GREEN_FROM, AMBER_FROM = 0.75, 0.60       # metric definitions, section 6
 MOST_FINDINGS, MOST_DECISIONS = 5, 3
-OUTCOMES = ("mcid_rate", "goals_met_rate")
 WHOM = {"paired_completion": "of eligible episodes; both scores of any measure", "mcid_rate": "of eligible episodes"}
 CLOSED = ("done", "closed", "cancelled", "completed")
+RECALLED = "no threshold behind it is verified, so it does not lead; it is under Effectiveness"
 EARLY = f"outcomes do not lead a headline before {OUTCOMES_AFTER_DAYS} days after the end of the period"
 UNCONTROLLED = ("These are uncontrolled before-after changes of those who came: natural recovery and selection cannot "
                 "be separated from them.")
@@ -67,7 +67,7 @@ def _chart(material: Material) -> list[Block]:
 
 def charted_here(material: Material) -> str:
     """The metric whose chart stands on the first page and nowhere else: responders, else no-shows."""
-    return "no_show_rate" if material.outcomes_are_early else "mcid_rate"
+    return "no_show_rate" if RESPONDERS in material.held_back else RESPONDERS
 
 
 def above(material: Material) -> list[str]:
@@ -132,17 +132,16 @@ def headline_table(material: Material) -> Table | None:
         return Cell(*chart_words(readings[line.metric], material.months))
 
     extra = {"Target": lambda line: _target(targets.get(line.metric), line.metric)} if targets else {}
-    if material.outcomes_are_early:
-        lines = [line for line in lines if line.metric not in OUTCOMES]
+    lines = [line for line in lines if line.metric not in material.held_back]
     notes = [f"{100 * first_of.conf_level:g}% interval and n below each number. A change between two columns is no "
              "finding by itself: the monthly chart says whether the process changed."]
     if readings:
         notes.append(f"{plural(len(readings), 'monthly chart')}, on this page and in the sections below, with four "
                      "rules each: an occasional signal is expected by chance.")
-    if material.outcomes_are_early:
-        hidden = listed([material.labels.metric(metric) for metric in metrics if metric in OUTCOMES])
-        notes.append(f"Not shown: {hidden}; {EARLY}.")
-    elif "mcid_rate" in metrics:
+    if material.held_back:
+        hidden = listed([material.labels.metric(metric) for metric in metrics if metric in material.held_back])
+        notes.append(f"Not shown: {hidden}; {EARLY if material.outcomes_are_early else RECALLED}.")
+    if RESPONDERS in metrics and RESPONDERS not in material.held_back:
         notes += [material.thresholds, material.primary_rule]
     return change_table("headlines", "Headline indicators.", material.everywhere, spans, lines, notes=notes,
                         extra={**extra, "What the months say": chart})
@@ -198,7 +197,7 @@ def _served(material: Material) -> str:
 
 def _findings(material: Material) -> list[str]:
     readings = {metric: reading for metric, reading in material.readings().items()
-                if metric not in OUTCOMES or not material.outcomes_are_early}
+                if metric not in material.held_back}
     special, rest = findings(readings, material.months)
     sites = against_all(material, "site_id") if apart(material, "site_id") else ""
     ordered = [*special, *filter(None, [_volumes(material), _responders(material), sites]), *rest]
@@ -223,7 +222,7 @@ def _responders(material: Material) -> str:
     result = material.result("summary", f"headlines {NOW}")
     main, complete = (Lookup("mcid_rate", "", "", "proportion", rule).row(result)
                       for rule in (MISSING_NOT_ACHIEVED, COMPLETE_CASE))
-    if main is None or material.outcomes_are_early:
+    if main is None or RESPONDERS in material.held_back:
         return ""
     what = "improved by at least one MCID of each episode's primary measure"
     if is_missing(main["estimate"]):
@@ -231,7 +230,7 @@ def _responders(material: Material) -> str:
     beside = f" Of the {cells.count(complete)} with both scores of that measure: {cells.share(complete)}." \
         if complete is not None and not is_missing(complete["estimate"]) else ""
     return (f"Responders: {cells.of(main)} eligible episodes, {cells.share(main)}, {what}, missing scores counted as "
-            f"not achieved.{beside}")
+            f"not achieved.{beside}{material.labels.unverified()}")
 
 
 def _decisions(material: Material) -> list[str]:

@@ -44,6 +44,7 @@ _HOMES = {
     "group_time_effects": "staggered",
     "stepped_wedge": "stepped",
     "growth": "exact",
+    "bootstrap_interval": "bootstrap",
     "standardized_mean": "bootstrap",
     "completion_weighted": "missing",
     "completion_weighted_difference": "missing",

@@ -60,6 +60,10 @@ effect <- function(d) mean(d$d) / sd(d$x0)
 srm <- function(d) mean(d$d) / sd(d$d)
 keep("bootstrap", "boot of patients, R = 20 000: mean(d)/sd(x0), mean(d)/sd(d)",
      rows = rbind(cluster_boot(s, effect), cluster_boot(s, srm)))
+set.seed(20261123)
+keep("bootstrap.plain", "boot of patients, R = 20 000: mean(d), median(d), sum(d)/sum(x0)",
+     rows = rbind(cluster_boot(s, function(d) mean(d$d)), cluster_boot(s, function(d) median(d$d)),
+                  cluster_boot(s, function(d) sum(d$d) / sum(d$x0))))
 
 packages <- c("survival", "cmprsk", "boot")
 versions <- c(R = paste(R.version$major, R.version$minor, sep = "."),
