@@ -25,10 +25,11 @@ lint: $(VENV)/tested ## Check the style
 study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against SQL (about 5 minutes)
 	$(RUN) -m pytest -m study -s tests/test_review.py
 
-study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (hours)
+study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (an hour)
 	$(RUN) -m pytest -m study -s tests/test_fuzz.py tests/test_cache_safety.py
 
 bench: $(VENV)/tested ## Measure speed against named peers
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(RUN) -m benchmarks
 
 bundle: $(VENV)/tested ## Make the offline bundle for Windows and Linux in dist (a minute or two, 1 GB of disk)

@@ -92,6 +92,8 @@ def kill_at_random(sets: list[Path], target: Path, processes, moments: int, seed
         writer.join()
         first, second = found(sets, target)
         assert first == expected[0] and second in (None, expected[1]), f"seed {seed}, moment {moment}"
+        if (moment + 1) % 50 == 0:
+            print(f"{moment + 1} of {moments} writers killed", flush=True)
     return sum(not (path / cache.MANIFEST).is_file() for path in (target / cache.NAME).glob(f"{cache.NEW}*"))
 
 

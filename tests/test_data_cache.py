@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from therapyeval.data import cache, dataset, engine, read_dataset
+from therapyeval.data.fingerprint import facts_fingerprint
 
 
 @pytest.fixture
@@ -155,3 +156,15 @@ def test_facts_go_to_the_users_cache_where_the_data_folder_cannot_be_written(fol
     not_made()
     read_dataset(folder)
     assert list((tmp_path / "home" / "therapyeval").iterdir())
+
+
+def test_facts_of_a_huge_database_are_the_same_made_piece_by_piece(folder, monkeypatch):
+    usual = read_dataset(folder)
+    monkeypatch.setattr(dataset, "HUGE", 1)
+    monkeypatch.setattr(engine, "PIECE", 1000)
+    with monkeypatch.context() as anew:
+        anew.setattr(cache, "load", lambda *place: (None, False))
+        huge = read_dataset(folder)
+    assert_same(huge, usual)
+    assert_same(read_dataset(folder), usual)  # as the huge one was stored
+    assert facts_fingerprint(huge.facts) == facts_fingerprint(usual.facts)

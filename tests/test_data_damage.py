@@ -86,6 +86,14 @@ def test_control_characters_in_column_names_are_never_shown():
         "a\ufffd[31m", "\ufffdb", "c d"]
 
 
+def test_a_column_name_of_any_length_is_told_by_its_beginning(tmp_path):
+    folder = mapped(tmp_path, VISITS + ", status: status}\n")
+    (folder / "visits.csv").write_text(f"visit_id,{'=' * 100_000}\nv1,x\n")
+    with pytest.raises(DataError, match=r"has no column 'patient_id'.* Known: =+…, visit_id\.$") as told:
+        read_dataset(folder)
+    assert len(str(told.value)) < 300
+
+
 @pytest.mark.parametrize("delimiter", [";;", "'\"'", "é"])
 def test_a_delimiter_is_one_sign(tmp_path, delimiter):
     folder = mapped(tmp_path, f"{VISITS}}}\n    delimiter: {delimiter}\n")

@@ -137,3 +137,15 @@ def test_the_database_is_a_dataset_whose_rows_all_add_up(place, tmp_path):
     tables = dataset.quality.tables
     assert (tables["rows_in"] == tables[["in_facts", "quarantined", "merged", "left_out"]].sum(axis=1)).all()
     assert set(tables["table"]) == {"patients", "episodes", "visits", "assessments", "staff", "sites"}
+
+
+def test_scores_of_a_visit_whose_rows_say_two_episodes_go_by_their_date(tmp_path):
+    where, _ = as_files(tmp_path)
+    visits = where / "VISIT_OCCURRENCE.csv"
+    visits.write_text(visits.read_text() + "1001,1,722455,2026-03-22,2026-03-22 09:00:00,,7,70,\n"    # in both episodes
+                      "1003,1,581476,2026-03-20,,,7,70,\n1003,2,581476,2026-03-20,,,7,70,\n")
+    events = where / "EPISODE_EVENT.csv"
+    events.write_text(events.read_text().replace("100,1001,1147070", "999,999,1147070"))
+    raw = canonical(where, CODES)["assessments"]
+    assert dict(zip(raw.table["assessment_id"].to_pylist(), raw.table["episode_id"].to_pylist(), strict=True)) == {
+        "measurement/5000": "100", "measurement/5001": "100", "measurement/5002": "101", "observation/9002": "100"}

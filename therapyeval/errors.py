@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 80  # signs of a name that are shown
+
 
 class TherapyevalError(Exception):
     """Base of all errors that are told to users; `exit_code` is what the command returns."""
@@ -54,13 +56,13 @@ class NotEvaluableError(TherapyevalError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the closest known names, or all of them where they are few.
+    """A sentence that names the closest known names, or all of them where they are few; long ones by their beginning.
 
     >>> did_you_mean("mcid_rat", ["mcid_rate", "score_change"])
     ' Did you mean mcid_rate?'
     """
-    names = sorted({str(item) for item in known})
-    close = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    names = sorted({text if len(text) <= LONGEST else f"{text[:LONGEST]}…" for text in map(str, known)})
+    close = get_close_matches(str(name)[:LONGEST], names, n=3, cutoff=0.6)
     if close:
         return f" Did you mean {' or '.join(close)}?"
     if 0 < len(names) <= 12:

@@ -16,6 +16,8 @@ from therapyeval.data.sources.text import OURS
 from therapyeval.errors import DataError
 
 LIMIT = "1536MiB"  # of the engine, below the 4 GiB of a read; joining 100 million visits needs more than 1 GiB
+ROOM = "1280MiB"  # of the engine once Python holds facts about episodes: some 0.2 GB for each million
+PIECE = 1_000_000  # rows of a frame that are in memory a second time while it is handed over
 SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
@@ -33,10 +35,15 @@ def connect(folder: Path | None = None, *, is_huge: bool = False):
     connection = ibis.duckdb.connect()
     connection.con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {_literal('' if folder is None else folder)}")
     if is_huge:
-        connection.con.execute(f"SET memory_limit = '{LIMIT}'; SET preserve_insertion_order = false")
+        connection.con.execute(f"SET memory_limit = '{LIMIT}'; SET preserve_insertion_order = false; "
+                               "SET VARIABLE is_huge = true")
     if folder is not None:
         weakref.finalize(connection, _closed, connection.con, folder)
     return connection
+
+
+def _is_huge(connection) -> bool:
+    return bool(connection.con.execute("SELECT getvariable('is_huge')").fetchall()[0][0])
 
 
 @contextmanager
@@ -129,22 +136,41 @@ def load(connection, name: str, frame: pd.DataFrame):
     """Put a frame into the engine and return its Ibis table; datetime columns become calendar dates."""
     import pyarrow as pa
 
-    table = as_arrow(frame)
-    for position, column in enumerate(table.schema):
-        if pa.types.is_timestamp(column.type):
-            table = table.set_column(position, column.name, table.column(position).cast(pa.date32(), safe=False))
-    return connection.create_table(name, table, overwrite=True)
+    for number, table in enumerate(_pieces(frame)):
+        for position, column in enumerate(table.schema):
+            if pa.types.is_timestamp(column.type):
+                table = table.set_column(position, column.name, table.column(position).cast(pa.date32(), safe=False))
+        if number:
+            connection.insert(name, table)
+        else:
+            connection.create_table(name, table, overwrite=True)
+    return connection.table(name)
 
 
 def as_arrow(frame: pd.DataFrame):
     """A frame as an Arrow table; text as plain strings."""
     import pyarrow as pa
 
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    for position, column in enumerate(table.schema):
-        if pa.types.is_null(column.type) or pa.types.is_large_string(column.type):
-            table = table.set_column(position, column.name, table.column(position).cast(pa.string()))
-    return table.replace_schema_metadata(None)
+    return pa.concat_tables(_pieces(frame))
+
+
+def _pieces(frame: pd.DataFrame):
+    """A frame as Arrow tables of PIECE rows and the same types; at least one."""
+    import pyarrow as pa
+
+    schema = _plain_schema(frame)
+    for start in range(0, max(len(frame), 1), PIECE):
+        table = pa.Table.from_pandas(frame.iloc[start:start + PIECE], schema=schema, preserve_index=False)
+        yield table.replace_schema_metadata(None)
+
+
+def _plain_schema(frame: pd.DataFrame):
+    """The Arrow types of a frame; text, and columns without any value, as plain strings."""
+    import pyarrow as pa
+
+    return pa.schema([(column.name, pa.string() if pa.types.is_null(column.type) or
+                       pa.types.is_large_string(column.type) else column.type)
+                      for column in pa.Schema.from_pandas(frame, preserve_index=False)])
 
 
 def view(connection, name: str, expression):
@@ -195,6 +221,23 @@ def fetch(expression) -> pd.DataFrame:
     return _frame(expression.to_pyarrow())
 
 
+def fetch_by_column(connection, expression) -> pd.DataFrame:
+    """As `fetch`; out of a huge database by way of a file and one column after another, so that the rows are in
+    memory once (what the engine hands over is set free only as a whole). It works within ROOM from there on."""
+    if not _is_huge(connection):
+        return fetch(expression)
+    import pyarrow.parquet
+
+    folder = connection.con.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]
+    path = Path(folder) / "fetched.parquet"
+    write(expression, path)
+    connection.con.execute(f"SET memory_limit = '{ROOM}'")
+    with pyarrow.parquet.ParquetFile(path) as file:
+        columns = {name: _frame(file.read(columns=[name]))[name] for name in file.schema_arrow.names}
+    path.unlink()
+    return pd.DataFrame(columns, copy=False)
+
+
 def ask(connection, sql: str) -> pd.DataFrame:
     """The rows of a query in SQL: for short questions, that Ibis would take longer to write than to answer."""
     return _frame(connection.con.sql(sql).to_arrow_table())
@@ -237,7 +280,9 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """A frame as a Parquet file."""
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(as_arrow(frame), path, compression="zstd")
+    with pyarrow.parquet.ParquetWriter(path, _plain_schema(frame), compression="zstd") as writer:
+        for table in _pieces(frame):
+            writer.write_table(table)
 
 
 def read_frame(path: Path, types: dict[str, str]) -> pd.DataFrame:

@@ -125,7 +125,7 @@ def merged_episodes(connection, table, rules: Rules):
                                                           n_chain=table.n_chain.fill_null(1)))
 
 
-def episode_facts(chains, describe: list[str], *, has_visits: bool) -> pd.DataFrame:
+def episode_facts(connection, chains, describe: list[str], *, has_visits: bool) -> pd.DataFrame:
     """One row per merged episode: description of the first source, end and reason of the last, all visits.
 
     Planned visits are added up, missing where one source does not say; a source that is open is the last.
@@ -140,7 +140,8 @@ def episode_facts(chains, describe: list[str], *, has_visits: bool) -> pd.DataFr
     reopened = _reopened(chains.filter(chains.n_chain > 1), describe).select(*columns).cast(dict(types))
     facts = alone.select(*columns).union(reopened)
     days = ibis.coalesce(facts.days, facts.end_date.delta(facts.start_date, unit="day").cast("float64"))
-    return _typed(engine.fetch(facts.mutate(days=days).order_by("episode")), has_visits=has_visits)
+    rows = engine.fetch_by_column(connection, facts.mutate(days=days).order_by("episode"))
+    return _typed(rows, has_visits=has_visits)
 
 
 def _reopened(chains, describe: list[str]):

@@ -111,7 +111,7 @@ def _episodes(connection, tables: MappingType[str, object], source, visits, rule
     chains = merged_episodes(connection, table, rules)
     count_merged(chains, ledger)
     use_discharges(tables.get("discharges"), chains, rules.cut, ledger)
-    facts = with_plans(episode_facts(chains, describe, has_visits="visits" in tables), chains)
+    facts = with_plans(episode_facts(connection, chains, describe, has_visits="visits" in tables), chains)
     facts = facts.drop(columns=[name for name in added if facts[name].isna().all()])  # nobody said it
     return with_units(facts, visits, chains, rules.cut), chains
 

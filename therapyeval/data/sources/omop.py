@@ -227,14 +227,14 @@ def _assessments(model: _Model, events: Mapping[str, pd.Series], seen: pd.DataFr
     if not names:
         return None
     parts, aside, offset = [], [], 0
+    of_visit = _episode_of_visit(seen)
     for name in names:
         source = model.frame(name, f"{name}_id", "person_id", f"{name}_date", "value_as_number", "provider_id",
                              "visit_occurrence_id", *SCORED[name])
         code = model.meaning(source, SCORED[name], model.measures)
         missed = model.meaning(source, SCORED[name], schema.VISIT_STATUSES_IN).notna()  # counted among the visits
-        of_visit = seen.set_index("visit_id")["episode_id"]
         episode = source[f"{name}_id"].map(events[name]).astype("str").fillna(
-            source["visit_occurrence_id"].map(of_visit[of_visit.index.notna()]).astype("str"))
+            source["visit_occurrence_id"].map(of_visit).astype("str"))
         rows = pd.DataFrame({
             "assessment_id": f"{name}/" + source[f"{name}_id"], "patient_id": source["person_id"],
             "episode_id": episode, "measure_code": code, "score": source["value_as_number"],
@@ -245,6 +245,12 @@ def _assessments(model: _Model, events: Mapping[str, pd.Series], seen: pd.DataFr
         aside += [(int(row), NOT_DECLARED) for row in rows.loc[code.isna() & ~missed, "_row"]]
         offset += model.lines(name)
     return _raw(model, names, pd.concat(parts, ignore_index=True), aside)
+
+
+def _episode_of_visit(seen: pd.DataFrame) -> pd.Series:
+    """The episode of each visit; none where rows of one visit_id say different ones."""
+    rows = seen[["visit_id", "episode_id"]].dropna(subset="visit_id").drop_duplicates()
+    return rows.drop_duplicates("visit_id", keep=False).set_index("visit_id")["episode_id"]
 
 
 def _staff(model: _Model) -> Raw | None:
