@@ -39,6 +39,25 @@ def count_appointments(call: Call, cohort: Cohort, by: list[str], period: Period
     return frame, people.set_axis(list(PEOPLE), axis=1), left_out.assign(metric=call.text)
 
 
+def appointment_sums(call: Call, cohort: Cohort, by: list[str], period: Period | None,
+                     every: str | None) -> pd.DataFrame:
+    """What each patient adds to the rows of `count_appointments`: `by`, `period`, `level` where there are values to
+    ask about, patient, a and b."""
+    ask = _Question(cohort, call, by, period, every)
+    attribute, value = call.metric.attribute, call.metric.value
+    found = ask.sums(*{attribute} - {"", *by})
+    level = found[attribute].astype(str).where(found[attribute].notna()) if attribute else ""
+    found[by] = not_recorded(found[by])         # before rows go, so that the groups are those of the counts
+    if not attribute:
+        return found
+    found = found.assign(level=level).dropna(subset="level")
+    levels = [value] if value else sorted(found["level"].unique())
+    parts = [found.assign(a=found["b"].where(found["level"] == level, 0.0)).groupby(
+        [*ask.groups, "patient"], observed=True)[["a", "b"]].sum().reset_index().assign(
+            level=level if call.metric.by_level else "") for level in levels]
+    return pd.concat(parts) if parts else found[[*ask.groups, "level", "patient", "a", "b"]]
+
+
 def _rows(counted: pd.DataFrame, statistic: str, conf_level: float) -> pd.DataFrame:
     sums = stats.PairSums(*(counted[name].to_numpy(np.float64) for name in ("a", "b", "aa", "ab", "bb")),
                           counted["n_clusters"].to_numpy(np.int64))
@@ -63,14 +82,21 @@ class _Question:
         return [*self.by, "period"] if self.every else self.by
 
     def counts(self, *conditions: Condition, by: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        numerator, denominator = self.call.metric.statuses
         by = self.by if by is None else list(by)
         counted, left_out = self.cohort.facts.appointments.counts(
-            (*self.cohort.conditions, *conditions), numerator=numerator, denominator=denominator, by=by,
-            period=self.period, every=self.every, amount=self.call.metric.amount,
-            reason=self.call.metric.reason, known=self.call.metric.known)
+            (*self.cohort.conditions, *conditions), by=by, **self._asked)
         counted[by], left_out[by] = not_recorded(counted[by]), not_recorded(left_out[by])
         return counted, left_out
+
+    def sums(self, *further: str) -> pd.DataFrame:
+        """Of each patient, in the groups and the values of further attributes."""
+        return self.cohort.facts.appointments.sums(self.cohort.conditions, by=[*self.by, *further], **self._asked)
+
+    @property
+    def _asked(self) -> dict[str, object]:
+        metric, (numerator, denominator) = self.call.metric, self.call.metric.statuses
+        return {"numerator": numerator, "denominator": denominator, "period": self.period, "every": self.every,
+                "amount": metric.amount, "reason": metric.reason, "known": metric.known}
 
     def aligned(self, values: Sequence[object], groups: pd.DataFrame) -> pd.DataFrame:
         """Counts of the appointments with these values of the metric's attribute, in the order of the groups."""

@@ -33,10 +33,9 @@ def count_events(call: Call, cohort: Cohort, by: list[str], period: Period | Non
     per = call.arguments.get("per", VISITS)
     if per not in PER_WHAT:
         raise ParameterError(f"{call.metric.name}: per={per[:40]!r} is not known. Use {' or '.join(PER_WHAT)}.")
-    in_stays = per == PATIENT_DAYS
-    visits, left_out = (_patient_days if in_stays else _visits)(call, cohort, by, period, every)
+    visits, left_out = (_patient_days if per == PATIENT_DAYS else _visits)(call, cohort, by, period, every)
     groups = [*by, "period"] if every else by
-    events = _events(call, _during_stays(facts) if in_stays else facts.events, by, period, every)
+    events = _events(call, facts, by, period, every)
     if groups:
         counted = events.groupby(groups)["patient"].agg(n_events="size", n_hurt="nunique").reset_index()
         frame = visits.merge(counted, "outer", groups)
@@ -50,6 +49,22 @@ def count_events(call: Call, cohort: Cohort, by: list[str], period: Period | Non
     return _rows(frame, conf_level), people[list(PEOPLE)], left_out.assign(metric=call.text)
 
 
+def event_sums(call: Call, cohort: Cohort, by: list[str], period: Period | None, every: str | None) -> pd.DataFrame:
+    """What each patient adds to the rows of `count_events`: `by`, `period`, patient, a (events times PER) and b (visits
+    or patient-days). An event of nobody known is a person of its own."""
+    keys = [*by, *(["period"] if every else []), "patient"]
+    if call.arguments.get("per", VISITS) == PATIENT_DAYS:
+        exposure = _days(cohort, by, period, every).rename(columns={"n": "b"})
+    else:
+        numerator, denominator = call.metric.statuses
+        exposure = cohort.facts.appointments.sums(cohort.conditions, numerator=numerator, denominator=denominator,
+                                                  by=by, period=period, every=every)
+        exposure[by] = not_recorded(exposure[by])
+    events = _events(call, cohort.facts, by, period, every).assign(a=float(PER), b=0.0)
+    exposure = exposure.assign(a=0.0).astype({"b": "float64"})
+    return pd.concat([exposure, events]).groupby(keys, observed=True)[["a", "b"]].sum().reset_index()
+
+
 def _visits(call: Call, cohort: Cohort, by: list[str], period: Period | None,
             every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     numerator, denominator = call.metric.statuses
@@ -61,19 +76,11 @@ def _visits(call: Call, cohort: Cohort, by: list[str], period: Period | None,
 
 def _patient_days(call: Call, cohort: Cohort, by: list[str], period: Period | None,
                   every: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Days from admission to discharge (else to the data cut) inside each period, by group, as `_visits` does it."""
-    facts = cohort.facts
+    """Days of stays by group, as `_visits` does it."""
     for name in by:
-        if name not in facts.stays:
+        if name not in cohort.facts.stays:
             raise NotEvaluableError(f"{call.text}: the stays of these data have no {name}.")
-    start, end = facts.stays["start_date"], facts.stays["discharge_date"].fillna(facts.data_cut)
-    first = period.start if period or start.empty else start.min().date()
-    asked = spans(first, period.end if period else facts.data_cut.date(), every) if period or len(start) else []
-    parts = [pd.DataFrame({"patient": facts.stays["patient"], **not_recorded(facts.stays[by]), "period": span.label,
-                           "n": (end.clip(upper=pd.Timestamp(span.end) + pd.Timedelta(days=1))
-                                 - start.clip(lower=pd.Timestamp(span.start))).dt.days}) for span in asked]
-    days = pd.concat(parts) if parts else pd.DataFrame(columns=["patient", *by, "period", "n"])
-    days = days[days["n"] > 0]
+    days = _days(cohort, by, period, every)
     groups = [*by, "period"] if every else by
     grouped = days.groupby(groups) if groups else days.groupby(lambda _: 0)
     found = grouped.agg(n=("n", "sum"), n_people=("patient", "nunique")).reset_index(drop=not groups)
@@ -83,6 +90,19 @@ def _patient_days(call: Call, cohort: Cohort, by: list[str], period: Period | No
     return found.assign(**nothing), pd.DataFrame(columns=[*by, "reason", "n", "n_people"])
 
 
+def _days(cohort: Cohort, by: list[str], period: Period | None, every: str | None) -> pd.DataFrame:
+    """Days from admission to discharge (else to the data cut) of each stay inside each period."""
+    facts = cohort.facts
+    start, end = facts.stays["start_date"], facts.stays["discharge_date"].fillna(facts.data_cut)
+    first = period.start if period or start.empty else start.min().date()
+    asked = spans(first, period.end if period else facts.data_cut.date(), every) if period or len(start) else []
+    parts = [pd.DataFrame({"patient": facts.stays["patient"], **not_recorded(facts.stays[by]), "period": span.label,
+                           "n": (end.clip(upper=pd.Timestamp(span.end) + pd.Timedelta(days=1))
+                                 - start.clip(lower=pd.Timestamp(span.start))).dt.days}) for span in asked]
+    days = pd.concat(parts) if parts else pd.DataFrame(columns=["patient", *by, "period", "n"])
+    return days[days["n"] > 0]
+
+
 def _during_stays(facts: Facts) -> pd.DataFrame:
     """The events of patients on a day of one of their stays, discharge day included."""
     both = facts.events.reset_index().merge(facts.stays[["patient", "start_date", "discharge_date"]], on="patient")
@@ -90,8 +110,9 @@ def _during_stays(facts: Facts) -> pd.DataFrame:
     return facts.events.loc[both.loc[inside, "index"].unique()]
 
 
-def _events(call: Call, events: pd.DataFrame, by: list[str], period: Period | None, every: str | None) -> pd.DataFrame:
-    """The events of the metric's types in the period, with their groups."""
+def _events(call: Call, facts: Facts, by: list[str], period: Period | None, every: str | None) -> pd.DataFrame:
+    """The events of the metric's types in the period, with their groups; per patient-day, those during stays."""
+    events = _during_stays(facts) if call.arguments.get("per", VISITS) == PATIENT_DAYS else facts.events
     events = events[events["type"].isin(call.metric.events)]
     if period is not None:
         events = events[events["date"].between(pd.Timestamp(period.start), pd.Timestamp(period.end))]

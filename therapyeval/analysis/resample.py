@@ -1,4 +1,7 @@
-"""Bootstrap intervals on request: the same estimates, with limits from resampled patients."""
+"""Bootstrap intervals on request: the same estimates, with limits from resampled patients.
+
+Of units in Python, and of what the engine counts, whose sums for each patient are enough.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from therapyeval import stats
 from therapyeval.analysis.estimate import QUANTILES, Part
@@ -18,14 +22,10 @@ INTERVALS = (DEFAULT, BOOTSTRAP)
 WITHOUT = ("", "count", "bootstrap")      # methods, or variants, that have no interval or a bootstrap one already
 
 
-def check_interval(interval: str, calls: list[Call]) -> None:
-    """Refuse an unknown kind of interval, and a bootstrap of what the engine counts."""
+def check_interval(interval: str) -> None:
+    """Refuse an unknown kind of interval."""
     if interval not in INTERVALS:
         raise ParameterError(f"interval={str(interval)[:40]!r} is not known. Use one of {', '.join(INTERVALS)}.")
-    counted = [call.text for call in calls if interval == BOOTSTRAP and call.metric.statuses]
-    if counted:
-        raise ParameterError(f"{counted[0]} is counted by the engine, which cannot resample patients. Leave "
-                             "interval=bootstrap out: its default interval is by patient, or exact for events.")
 
 
 def bootstrapped(parts: list[Part], call: Call, units: Units, conf_level: float) -> list[Part]:
@@ -37,6 +37,25 @@ def bootstrapped(parts: list[Part], call: Call, units: Units, conf_level: float)
             _with_limits(part, call, units, conf_level) for part in parts]
 
 
+def counted_bootstrapped(rows: pd.DataFrame, sums: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    """Rows of ratios that the engine counted, with percentile limits by patient.
+
+    Parameters
+    ----------
+    rows : of a Result, with a row for each group
+    sums : the columns that tell the rows apart, then patient, a and b: what each patient adds above and below the
+        line, in the units of the estimate
+    """
+    sums = sums[(sums["a"] != 0) | (sums["b"] != 0)]      # the others are behind no ratio
+    keys = [name for name in sums if name not in ("patient", "a", "b")]
+    group = sums.merge(rows[keys].assign(_row=range(len(rows))), "left", keys)["_row"] if keys else np.zeros(len(sums))
+    interval = _of_ratios(*(sums[name].to_numpy() for name in ("a", "b")), np.asarray(group, dtype=np.int64),
+                          sums["patient"].to_numpy(np.int64), len(rows), conf_level)
+    old = [rows[name].to_numpy() for name in ("estimate", "conf_low", "conf_high", "note")]
+    low, high, note = _limits(*old, interval)
+    return rows.assign(conf_low=low, conf_high=high, method=interval.method, note=note)
+
+
 def _with_limits(part: Part, call: Call, units: Units, conf_level: float) -> Part:
     if call.metric.kind in ("median", "time"):
         rows = np.flatnonzero(part.used)
@@ -45,13 +64,19 @@ def _with_limits(part: Part, call: Call, units: Units, conf_level: float) -> Par
                                             conf_level=conf_level)
     else:
         interval = _of_sums(part, call, units, conf_level)
-    known = np.isnan(part.estimate) | ~(np.isnan(part.low) | np.isnan(part.high))
-    note = np.where(known, part.note, "")
-    note = np.where((note == "") & ~np.isnan(part.estimate), interval.note, note).astype(object)
-    gone = np.isnan(part.estimate)
-    return replace(part, low=np.where(gone, np.nan, interval.low), high=np.where(gone, np.nan, interval.high),
+    low, high, note = _limits(part.estimate, part.low, part.high, part.note, interval)
+    return replace(part, low=low, high=high, note=note,
                    method=f"{part.method.partition(',')[0]}; {interval.method}" if call.metric.kind == "time"
-                   else interval.method, note=note)
+                   else interval.method)
+
+
+def _limits(estimate: np.ndarray, low: np.ndarray, high: np.ndarray, note: np.ndarray,
+            interval: stats.Interval) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The new limits, and the notes: those about the estimate stay, those about the old limits go."""
+    gone = np.isnan(estimate)
+    note = np.where(gone | ~(np.isnan(low) | np.isnan(high)), note, "")
+    note = np.where((note == "") & ~gone, interval.note, note).astype(object)
+    return np.where(gone, np.nan, interval.low), np.where(gone, np.nan, interval.high), note
 
 
 def _of_units(part: Part, call: Call, units: Units, rows: np.ndarray) -> Callable:
@@ -81,14 +106,19 @@ def _of_sums(part: Part, call: Call, units: Units, conf_level: float) -> stats.I
     a, b = (np.bincount(pair[used], sums[used], n_pairs)[kept] for sums in (above, below))
     patient = np.zeros(n_pairs, dtype=np.int64)
     patient[pair] = units.patient
+    found = _of_ratios(a, b, pair_group[kept], patient[kept], units.n_groups, conf_level)
+    less = 1.0 if call.metric.variant == "exact binomial" else 0.0     # growth is the ratio less 1
+    return replace(found, low=found.low - less, high=found.high - less)
 
+
+def _of_ratios(a: np.ndarray, b: np.ndarray, group: np.ndarray, patient: np.ndarray, n_groups: int,
+               conf_level: float) -> stats.Interval:
+    """Sums of a divided by sums of b, with one entry per group and patient."""
     def ratio(rows: np.ndarray, codes: np.ndarray, n: int) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.bincount(codes, a[rows], n) / np.bincount(codes, b[rows], n)
 
-    found = stats.bootstrap_interval(ratio, pair_group[kept], patient[kept], units.n_groups, conf_level=conf_level)
-    less = 1.0 if call.metric.variant == "exact binomial" else 0.0     # growth is the ratio less 1
-    return replace(found, low=found.low - less, high=found.high - less)
+    return stats.bootstrap_interval(ratio, group, patient, n_groups, conf_level=conf_level)
 
 
 def _sums(part: Part, call: Call, units: Units) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from therapyeval.analysis.appointments import count_appointments
+from therapyeval.analysis.appointments import appointment_sums, count_appointments
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
-from therapyeval.analysis.events import count_events
-from therapyeval.analysis.resample import BOOTSTRAP, DEFAULT, bootstrapped, check_interval
+from therapyeval.analysis.events import count_events, event_sums
+from therapyeval.analysis.resample import BOOTSTRAP, DEFAULT, bootstrapped, check_interval, counted_bootstrapped
 from therapyeval.analysis.units import select_units
 from therapyeval.cohort import Cohort
 from therapyeval.metrics.eligible import shared_scores
@@ -33,7 +33,7 @@ def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence
     every : week, month, quarter or year; adds the column `period`
     conf_level : of the intervals, 0-1
     interval : "default": that of each metric's kind; "bootstrap": percentiles of 2 000 resamples of patients, with a
-        fixed seed that `method` states (not for metrics that the engine counts, nor for counts, which have none)
+        fixed seed that `method` states (counts have none)
 
     Returns
     -------
@@ -50,7 +50,7 @@ def summarize(cohort: Cohort, metric: str | Sequence[str], *, by: str | Sequence
     check_names(by)
     period, every = parse_period(period), check_every(every)
     calls = [parse(text) for text in ([metric] if isinstance(metric, str) else metric)]
-    check_interval(interval, calls)
+    check_interval(interval)
     ask = _Ask(cohort, by, period, every, conf_level, interval)
     with shared_scores():
         found = [_answer(call, ask) for call in calls]
@@ -78,8 +78,11 @@ def _answer(call: Call, ask: _Ask) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
     """Rows of one metric, the people behind them, and what its rule left out."""
     fixed = {"metric": call.text, "unit": call.unit(ask.cohort.facts)}
     if call.metric.statuses:
-        count = count_events if call.metric.events else count_appointments
-        frame, people, left_out = count(call, ask.cohort, ask.by, ask.period, ask.every, ask.conf_level)
+        count, sums = (count_events, event_sums) if call.metric.events else (count_appointments, appointment_sums)
+        question = call, ask.cohort, ask.by, ask.period, ask.every
+        frame, people, left_out = count(*question, ask.conf_level)
+        if ask.interval == BOOTSTRAP:
+            frame = counted_bootstrapped(frame, sums(*question), ask.conf_level)
         return frame.assign(**fixed), people, left_out
     units = select_units(call, ask.cohort, ask.by, ask.period, ask.every, ask.known)
     parts = estimate(call.metric.kind, units, variant=call.metric.variant, beside=call.metric.beside,

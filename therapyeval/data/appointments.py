@@ -107,6 +107,34 @@ class Appointments:
         UnknownNameError
             For a `by` that is no attribute.
         """
+        table, by = self._asked(conditions, numerator=numerator, denominator=denominator, by=by, period=period,
+                                amount=amount, reason=reason, known=known)
+        return _by_group(*_grouped(table, by, every)), _exclusions(table, by)
+
+    def sums(self, conditions: Sequence[Condition], *, every: str | None = None, **question: object) -> pd.DataFrame:
+        """What `counts` sums over patients, to the same question: for each group and patient, a and b.
+
+        Names no patient: they are numbered as in the facts. Whoever asks shows none of it.
+
+        Returns
+        -------
+        DataFrame
+            `by`, `period` (with `every`), patient, a, b; both are 0 for a patient who has none of the appointments
+            counted.
+
+        Raises
+        ------
+        UnknownNameError
+            For a `by` that is no attribute.
+        """
+        rows, groups = _grouped(*self._asked(conditions, **question), every)
+        found = engine.fetch(rows.group_by([*groups, "patient"]).aggregate(a=rows.top.sum(), b=rows.bottom.sum()))
+        return found.astype({"a": "float64", "b": "float64"}).fillna({"a": 0.0, "b": 0.0})
+
+    def _asked(self, conditions: Sequence[Condition], *, numerator: Iterable[str], denominator: Iterable[str],
+               by: str | Sequence[str] = (), period: Period | None = None, amount: str = "", reason: str = "",
+               known: str = ""):
+        """The rows of a question with what each adds (top, bottom, missing, excluded), and its attributes."""
         import ibis
 
         by = [by] if isinstance(by, str) else list(by)
@@ -124,9 +152,7 @@ class Appointments:
             why, ours, missing = ibis.ifelse(lacks, reason, why), ours & ~lacks, missing | unknown
             top = ours.ifelse(table[amount], 0.0)
         table = table.mutate(top=top, bottom=ours, missing=missing, excluded=~ours & ~missing, reason=why, due=due)
-        rows = table.filter(table.due).mutate(period=_label(table.date, every)) if every else table
-        groups = [*by, "period"] if every else by
-        return _by_group(rows, groups), _exclusions(table, by)
+        return table, by
 
     def filled(self, names: Sequence[str], by: str | None = None) -> pd.DataFrame:
         """How many attended visits up to the data cut have a value of each attribute, in all or by another attribute.
@@ -222,6 +248,13 @@ def _label(date, every: str):
     if every == "quarter":
         return date.year().cast("string") + "Q" + date.quarter().cast("string")
     return date.strftime(LABELS[every])
+
+
+def _grouped(table, by: list[str], every: str | None):
+    """The rows and the names of their groups; with `every`, those up to the data cut with the period of each."""
+    if not every:
+        return table, by
+    return table.filter(table.due).mutate(period=_label(table.date, every)), [*by, "period"]
 
 
 def _by_group(rows, groups: list[str]) -> pd.DataFrame:
