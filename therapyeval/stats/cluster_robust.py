@@ -1,4 +1,4 @@
-"""Variances that hold when rows of one cluster depend on each other, for few clusters too: CR2."""
+"""Variances that hold when rows of one cluster depend on each other: CR1, and CR2 for few clusters."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,35 @@ import numpy as np
 
 _SINGULAR = 1e-12  # as R clubSandwich: directions that a cluster determines alone add nothing
 _BLOCK = 2048
+
+
+def cr1(
+    q: np.ndarray, residual: np.ndarray, direction: np.ndarray, cluster: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clustered variance (CR1) of linear functions of least squares, and its degrees of freedom, clusters - 1.
+
+    The factor for few clusters is G/(G-1) * (n-1)/(n-p), as in Stata; both it and the degrees of freedom are too
+    kind where clusters are few or unequal: `cr2` is not.
+
+    Parameters
+    ----------
+    q, residual, direction, cluster : as in `cr2`
+
+    Returns
+    -------
+    (variance, df) : arrays of length k; NaN with a single cluster
+
+    Source: Liang and Zeger (1986), Biometrika 73:13-22; Cameron and Miller (2015), J Hum Resour 50:317-372,
+    section II; as R ``sandwich::vcovCL(type = "HC1")`` and ``clubSandwich`` CR1S.
+
+    >>> cr1(np.ones((3, 1)) / np.sqrt(3), np.array([1.0, 0, -1]), np.array([[1 / np.sqrt(3)]]), np.arange(3))
+    (array([0.33333333]), array([2.]))
+    """
+    (n, p), n_clusters = q.shape, int(cluster.max()) + 1
+    score = np.zeros((n_clusters, direction.shape[1]))
+    np.add.at(score, cluster, (q @ direction) * residual[:, None])
+    factor = n_clusters / (n_clusters - 1) * (n - 1) / (n - p) if n_clusters > 1 else np.nan
+    return factor * (score**2).sum(axis=0), np.full(direction.shape[1], n_clusters - 1.0)
 
 
 def cr2(

@@ -16,7 +16,8 @@ from therapyeval.stats.summaries import means, n_distinct, sd
 if TYPE_CHECKING:
     import pandas as pd
 
-VARIANCES = ("classical", "HC2", "HC3", "CR2")
+VARIANCES = ("classical", "HC2", "HC3", "CR1", "CR2")
+CLUSTERED = {"CR1": " by cluster, clusters - 1 df", "CR2": " by cluster, Satterthwaite df"}
 NO_GROUP = "a group has no value"
 ALIKE = "no variation within the groups: no interval"
 
@@ -164,7 +165,9 @@ def adjusted_difference(
 
     One model holds all groups. Numeric covariates enter as they are, others as one dummy per level (sorted,
     the first dropped). The t distribution has n - p degrees of freedom, with CR2 those of Bell and McCaffrey
-    (Satterthwaite), as in R clubSandwich. Without covariates CR2 is the clustered difference of two means.
+    (Satterthwaite), as in R clubSandwich, with CR1 the number of clusters - 1. With fewer than some 40 clusters
+    CR1's intervals are too narrow; it is here to compare with programs that have only that (Stata's default).
+    Without covariates CR2 is the clustered difference of two means.
 
     Parameters
     ----------
@@ -172,8 +175,8 @@ def adjusted_difference(
     group : array of int, one code from 0 per row
     pairs : list of (code_a, code_b)
     covariates : DataFrame with one complete row per outcome, in the same order; may have no columns
-    variance : "classical" (equal spread), "HC2", "HC3" (any spread) or "CR2" (clustered)
-    cluster : array, one code per row; needed by CR2, an error with any other variance
+    variance : "classical" (equal spread), "HC2", "HC3" (any spread), "CR1" or "CR2" (clustered)
+    cluster : array, one code per row; needed by CR1 and CR2, an error with any other variance
     conf_level : float, between 0 and 1
 
     Returns
@@ -181,7 +184,7 @@ def adjusted_difference(
     Contrast
         In the unit of the outcome. Never a number where the model does not determine it: a constant or
         collinear covariate, no more rows than coefficients, or (HC2, HC3) a row with leverage 1 give NaN in
-        all pairs, and the note names the reason. CR2 needs two clusters in each group for an interval.
+        all pairs, and the note names the reason. CR1 and CR2 need two clusters in each group for an interval.
 
     Raises
     ------
@@ -192,7 +195,8 @@ def adjusted_difference(
     Complexity: n * p^2 for the fit. CR2 adds one singular value decomposition per cluster (its rows x p),
     thousands at a time; no matrix is larger than n x p, 2048 x 2048 or 2048 x p x p.
 
-    Source: MacKinnon and White (1985), J Econometrics 29:305-325 (HC2, HC3); Bell and McCaffrey (2002),
+    Source: MacKinnon and White (1985), J Econometrics 29:305-325 (HC2, HC3); Cameron and Miller (2015), J Hum
+    Resour 50:317-372 (CR1); Bell and McCaffrey (2002),
     Survey Methodology 28:169-181, and Pustejovsky and Tipton (2018), J Bus Econ Stat 36:672-683 (CR2).
 
     >>> import pandas as pd
@@ -209,8 +213,7 @@ def adjusted_difference(
     group = check_codes(group, len(outcome), n_groups=n_codes(group, a, b))
     cluster = _check_variance(variance, cluster, len(outcome))
     design = linear_model.make_design(group, covariates)
-    detail = " by cluster, Satterthwaite df" if variance == "CR2" else ""
-    method = f"least squares, {variance} standard errors{detail}, t"
+    method = f"least squares, {variance} standard errors{CLUSTERED.get(variance, '')}, t"
     absent = ~(np.isin(a, design.groups) & np.isin(b, design.groups))
     problem = linear_model.why_not_estimable(design, variance)
     if problem:
@@ -221,7 +224,7 @@ def adjusted_difference(
     note = make_notes(
         len(a),
         (absent, NO_GROUP),
-        (_lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
+        (lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
         (error <= fit.noise, "the model fits without error: no interval"),
     )
     return t_contrast(estimate, error, df, level, method, note)
@@ -244,12 +247,12 @@ def _check_variance(variance: str, cluster: np.ndarray | None, length: int) -> n
     """The clusters as codes from 0, or None; ValueError where variance and cluster do not fit."""
     if variance not in VARIANCES:
         raise ValueError(f"variance is {variance!r}, but must be one of {', '.join(VARIANCES)}")
-    if (variance == "CR2") != (cluster is not None):
-        raise ValueError(f'cluster goes with variance="CR2" and only with it, but variance is {variance!r}')
+    if (variance in CLUSTERED) != (cluster is not None):
+        raise ValueError(f"cluster goes with variance CR1 or CR2, and only with it, but variance is {variance!r}")
     return None if cluster is None else check_cluster(cluster, length)[0]
 
 
-def _lonely(group: np.ndarray, cluster: np.ndarray | None, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def lonely(group: np.ndarray, cluster: np.ndarray | None, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pairs in which one of the groups lies in a single cluster."""
     if cluster is None:
         return np.zeros(len(a), dtype=bool)

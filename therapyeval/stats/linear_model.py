@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from therapyeval.stats.cluster_robust import cr2
+from therapyeval.stats.cluster_robust import cr1, cr2
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,8 @@ def why_not_estimable(design: Design, variance: str) -> str:
     if n <= p:
         return "needs more rows than coefficients"
     q, r = np.linalg.qr(design.columns)
-    outside = np.abs(np.diag(r)) / np.linalg.norm(design.columns, axis=0)
+    length = np.linalg.norm(design.columns, axis=0)
+    outside = np.divide(np.abs(np.diag(r)), length, out=np.zeros(p), where=length > 0)
     if (outside < _COLLINEAR).any():
         name = design.owner[int(np.argmax(outside < _COLLINEAR))]
         return f"covariate {name!r} is collinear with the groups or the covariates before it"
@@ -126,8 +127,8 @@ def differences(
     contrast[np.searchsorted(design.groups, a[present]), where] = 1
     contrast[np.searchsorted(design.groups, b[present]), where] = -1
     direction = np.linalg.solve(fit.r.T, contrast)
-    if variance == "CR2":
-        square, df = cr2(fit.q, fit.residual, direction, cluster)
+    if cluster is not None:
+        square, df = (cr1 if variance == "CR1" else cr2)(fit.q, fit.residual, direction, cluster)
     else:
         square, df = _heteroscedastic(fit, direction, variance), np.full(len(a), float(n - p))
     estimate = direction.T @ fit.effects
