@@ -83,5 +83,6 @@ class Writer:
 
 
 if __name__ == "__main__":
-    tests = sorted(str(path) for path in Path(__file__).parent.glob("test_stats_*.py"))
+    folder = Path(__file__).parent
+    tests = [*sorted(map(str, folder.glob("test_stats_*.py"))), str(folder / "test_compare_missing.py")]
     sys.exit(pytest.main(["-q", "--durations=0", "--deselect", "therapyeval", *tests], plugins=[Writer()]))
