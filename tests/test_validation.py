@@ -9,7 +9,7 @@ import validation
 
 PAGE = validation.PAGE.read_text(encoding="utf-8")
 CASES = [(topic, case) for topic, content in validation.topics().items() for case in content["cases"]
-         if not case.startswith("doc")]      # those of docstrings are run as doctests
+         if not case.startswith(("doc", "example."))]      # those of docstrings are run as doctests
 
 
 @pytest.mark.parametrize(("topic", "case"), CASES, ids=[f"{topic}.{case}" for topic, case in CASES])

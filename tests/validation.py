@@ -60,7 +60,7 @@ def _difference(found, wanted):
 
 
 def _allowed(compared):
-    relative, absolute = (max(c[place] for c in compared) for place in (2, 3))
+    relative, absolute = (max(np.max(c[place]) for c in compared) for place in (2, 3))
     return f"{relative:g}" if absolute <= ROUNDING else f"{absolute:g} absolute"
 
 
