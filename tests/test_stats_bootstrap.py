@@ -69,7 +69,7 @@ def test_limits_are_near_those_of_r_boot_with_many_resamples(place):
     statistic = (mean_of(d), median_of(d), ratio)[place]
     found = bootstrap_interval(statistic, one_group(len(rows)), rows["patient"], 1)
     agree(found.estimate, wanted[:1], rtol=1e-12)
-    agree(limits(found)[0, 1:], wanted[1:], rtol=0, atol=0.05 * (wanted[2] - wanted[1]))      # both are simulated
+    agree(limits(found)[0, 1:], wanted[1:], rtol=0, atol=0.05 * float(wanted[2] - wanted[1]))     # both are simulated
     assert found.method == "percentile bootstrap by patient, 2000 resamples, seed 20260101"
 
 
