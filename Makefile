@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help report test bench lint install clean bundle notebooks pages validation study-review study-fuzz
+.PHONY: help report test bench lint install clean bundle notebooks pages validation study-review study-fuzz study-degenerate
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against S
 
 study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (hours)
 	$(RUN) -m pytest -m study -s tests/test_fuzz.py tests/test_cache_safety.py
+
+study-degenerate: $(VENV)/tested ## 5,000 degenerate data sets through every estimator (a minute)
+	$(RUN) -m pytest -m study tests/test_stats_degenerate.py
 
 bench: $(VENV)/tested ## Measure speed against named peers
 	$(RUN) -m benchmarks

@@ -45,6 +45,7 @@ _HOMES = {
     "stepped_wedge": "stepped",
     "growth": "exact",
     "standardized_mean": "bootstrap",
+    "bootstrap_difference": "bootstrap_means",
     "completion_weighted": "missing",
     "completion_weighted_difference": "missing",
     "Imputations": "imputation",
