@@ -114,6 +114,8 @@ CALLS = {
     "stepped_wedge": _panel("stepped_wedge"),
     "growth": lambda d: stats.growth(d.count, d.count[::-1]),
     "standardized_mean": lambda d: stats.standardized_mean(d.value, d.other, d.group, d.cluster, 3),
+    "bootstrap_interval": lambda d: stats.bootstrap_interval(
+        lambda rows, codes, n: stats.sd(np.asarray(d.value)[rows], codes, n), d.group, d.cluster, 3),
     "bootstrap_difference": _plain("bootstrap_difference", interval="BCa"),
     "completion_weighted": lambda d: stats.completion_weighted(
         np.where(d.visit == 2, np.nan, d.value), d.other[:, None], d.group, d.cluster, 3),
