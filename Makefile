@@ -6,7 +6,8 @@ RUN := $(VENV)/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help report test bench lint install clean bundle notebooks pages validation study-review study-fuzz
+.PHONY: help report test bench lint install clean bundle notebooks pages validation
+.PHONY: study-review study-fuzz study-coverage study-degenerate
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +28,12 @@ study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against S
 
 study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (an hour)
 	$(RUN) -m pytest -m study -s tests/test_fuzz.py tests/test_cache_safety.py
+
+study-coverage: $(VENV)/tested ## Simulated coverage and type I error, written into docs/validation.md (about 10 minutes)
+	$(RUN) -m pytest -m study -s tests/test_simulated_coverage.py
+
+study-degenerate: $(VENV)/tested ## 5,000 degenerate data sets through every estimator (a minute)
+	$(RUN) -m pytest -m study tests/test_stats_degenerate.py
 
 bench: $(VENV)/tested ## Measure speed against named peers
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -69,5 +69,8 @@ def joint(test):
 def agree(found, wanted, rtol=CLOSED_FORM, atol=1e-12):
     wanted = np.asanyarray(wanted)
     COMPARED.setdefault(getattr(wanted, "address", None), []).append(
-        (np.asarray(found, float), np.asarray(wanted, float), rtol, atol))
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(wanted), rtol=rtol, atol=atol)
+        (np.asarray(found, float), np.asarray(wanted, float), rtol, np.asarray(atol, float)))
+    found, wanted = np.asarray(found, float), np.asarray(wanted)
+    if np.ndim(atol):       # one per number: in units of what is allowed
+        found, wanted, rtol, atol = found / atol, np.asarray(wanted / atol, float), 0, 1
+    np.testing.assert_allclose(found, wanted, rtol=rtol, atol=atol)

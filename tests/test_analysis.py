@@ -132,7 +132,7 @@ def test_several_references_give_every_other_group_against_each(cohort_from):
     ({"groups": "arm", "reference": "usal"}, UnknownNameError, "Did you mean usual"),
     ({"groups": "arm", "adjust": ["agee"]}, UnknownNameError, "Did you mean age"),
     ({"groups": "arm", "variance": "HC9"}, ParameterError, "Use one of HC3"),
-    ({"groups": "arm", "missing": "mi"}, ParameterError, "not available yet"),
+    ({"groups": "arm", "missing": "mi"}, ParameterError, "Use one of complete"),
     ({"groups": "arm", "cluster": "sex"}, ParameterError, "have no sex"),
 ])
 def test_a_comparison_that_cannot_be_made_says_why(cohort_from, arguments, error, words):
@@ -145,7 +145,7 @@ def test_a_comparison_needs_two_groups_and_a_metric_it_can_compare(arms):
     with pytest.raises(NotEvaluableError, match="at least two groups"):
         compare(arms.where(arm="new"), "score_change:odi", groups="arm")
     with pytest.raises(ParameterError, match="cannot be compared yet"):
-        compare(arms, "days_to_eval", groups="arm")
+        compare(arms, "no_show_rate", groups="arm")
     with pytest.raises(ParameterError, match="the model welch takes no covariates; leave adjust out"):
         compare(arms, "score_change:odi", groups="arm", adjust=["age"], model="welch")
 

@@ -63,6 +63,9 @@ def test_compare_takes_a_model_a_margin_and_several_metrics(run):
     assert "Checks of the model" in text and "f_ratio" in text
     code, text, _ = run("compare", STROKE, "mcid_rate:barthel_100", "--groups", "arm", "--subgroup", "site_id")
     assert code == 0 and "interaction" in text
+    code, text, _ = run("compare", STROKE, "mcid_rate:barthel_100", "--groups", "arm", "--missing", "impute")
+    assert code == 0 and "imputed" in text and "nothing is missing" in text
+    assert run("compare", STROKE, "mcid_rate:barthel_100", "--groups", "arm", "--missing", "guess")[0] == 2
     unknown = run("compare", STROKE, "score_change:barthel_100", "--groups", "arm", "--model", "anova")
     complains(unknown, 4, "no model is called")
 

@@ -160,7 +160,13 @@ def test_every_default_is_a_model_that_fits_its_kind_covariates_and_clusters():
         assert kind in model.kinds and model.adjusts >= adjusted and model.clusters >= clustered
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if "mean" in model.kinds])
+def alone(kind):
+    """Models of a kind that need neither covariates nor clusters."""
+    return [name for name, model in MODELS.items()
+            if kind in model.kinds and not model.needs_covariates and not model.needs_clusters]
+
+
+@pytest.mark.parametrize("name", alone("mean"))
 def test_every_model_of_a_mean_gives_its_own_row(cohort_from, name):
     result = te.compare(change(cohort_from, [12, 9, 15, 11], [4, 6, 1, 8]), "score_change:odi", groups="arm",
                         reference="b", model=name)
@@ -170,7 +176,7 @@ def test_every_model_of_a_mean_gives_its_own_row(cohort_from, name):
     assert found["estimate"] == approx(shift.get(name, 11.75 - 4.75))
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if "proportion" in model.kinds])
+@pytest.mark.parametrize("name", alone("proportion"))
 def test_every_model_of_a_share_gives_its_own_row(cohort_from, name):
     cohort = change(cohort_from, [20, 20, 20, 1, 20, 1], [20, 1, 1, 1, 20, 1])
     found = row(te.compare(cohort, "mcid_rate:odi", groups="arm", reference="b", model=name),
@@ -365,9 +371,11 @@ def test_thin_data_give_a_number_or_a_reason(cohort_from, first, second, metric,
     cohort = change(cohort_from, first, second)
     episodes = cohort.facts.episodes
     episodes["age"] = np.arange(len(episodes)) % 3 + 40.0
+    episodes["site"] = np.arange(len(episodes)) % 2
     fitting = [model for model in MODELS.values() if _kind(metric) in model.kinds and model.adjusts >= bool(adjust)]
-    for name in [model.name for model in fitting]:
-        result = te.compare(cohort, metric, groups="arm", reference="b", model=name, adjust=adjust)
+    for model in [model for model in fitting if adjust or not model.needs_covariates]:
+        result = te.compare(cohort, metric, groups="arm", reference="b", model=model.name, adjust=adjust,
+                            cluster="site" if model.needs_clusters else None)
         several = result.frame[result.frame["contrast"] != ""]
         assert (several["estimate"].notna() | (several["note"] != "")).all()
         assert not (several["statistic"].str.startswith("check_") & (several["note"] == "")).any()

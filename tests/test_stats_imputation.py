@@ -309,8 +309,7 @@ def within_monte_carlo(frames, quantities, case):
     found = np.array([quantities(frame) for frame in frames])
     mean, variance, m = (expected(case, name) for name in ("mean", "variance", "m"))
     spread = found.var(axis=0, ddof=1)
-    z = (found.mean(axis=0) - mean) / np.sqrt(spread / len(frames) + variance / m)
-    assert (np.abs(z) < ERRORS).all(), z
+    agree(found.mean(axis=0), mean, rtol=0, atol=ERRORS * np.sqrt(spread / len(frames) + variance / m))
     z = np.log(spread / variance) / np.sqrt(2 / (len(frames) - 1) + 2 / (m - 1))
     assert (np.abs(z) < ERRORS).all(), z
 

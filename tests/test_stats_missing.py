@@ -7,6 +7,7 @@ from reference_values import FOLDER, agree, reader, table
 
 from therapyeval import stats
 from therapyeval.stats.critical_values import t_quantile
+from therapyeval.stats.missing import FEW
 
 expected = reader("missing")
 
@@ -86,10 +87,20 @@ def test_weighted_differences_of_thin_data_say_why():
     values, arm = np.array([1.0, 2, np.nan, 4, np.nan, 6]), np.array([0, 0, 0, 1, 1, 1])
     rows = pd.DataFrame({"patient": range(6)})
     found = difference(rows, values, np.array([[3.0], [1], [2], [1], [3], [2]]), arm, [(1, 0), (2, 0)])
-    assert found.note.tolist() == ["", "a group has no value"] and np.isnan(found.estimate[1])
+    assert found.note.tolist() == [FEW, "a group has no value"] and np.isnan(found.estimate[1])
     apart = difference(rows, values, np.isnan(values)[:, None] * 1.0, arm, [(1, 0)])
     assert np.isnan(apart.estimate[0]) and "with certainty" in apart.note[0]
     lone = difference(rows, np.array([1.0, 2, 3, np.nan, np.nan, 6]), np.zeros((6, 0)), arm, [(1, 0)])
     assert np.isfinite(lone.estimate[0]) and np.isnan(lone.low[0]) and "two values" in lone.note[0]
     with pytest.raises(ValueError):
         difference(rows, np.r_[values[:5], np.inf], np.zeros((6, 1)), arm, [(1, 0)])
+
+
+def test_a_weighted_mean_that_rests_on_few_people_says_so():
+    """Equal weights (a covariate that tells nothing): 29 people with a value are few, 31 are not, nor 10 of 10."""
+    for n_known, said in ((29, FEW), (31, "")):
+        values = np.where(np.arange(40) < n_known, np.arange(40.0), np.nan)
+        found = stats.completion_weighted(values, np.zeros((40, 0)), np.zeros(40, dtype=int), np.arange(40), 1)
+        assert found.note.tolist() == [said] and np.isfinite(found.low).all()
+    everybody = stats.completion_weighted(np.arange(10.0), np.zeros((10, 0)), np.zeros(10, dtype=int), np.arange(10), 1)
+    assert everybody.note.tolist() == [""]

@@ -1,4 +1,4 @@
-"""docs/validation.md: every reference value beside ours, as the tests compared them. `make validation` writes it.
+"""docs/validation.md: every reference value and printed number beside ours. `make validation` writes it.
 
 The tests of `stats` call `reference_values.agree`, which keeps what it compared; this plugin runs them and writes
 the page. Other parts of the page (coverage) are kept as they stand between their own marks.
@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import published_values
 import pytest
 import reference_values
 
 PAGE = Path(__file__).parent.parent / "docs" / "validation.md"
 START, END = "<!-- reference values: start -->", "<!-- reference values: end -->"
+PUBLISHED = "<!-- published: start -->", "<!-- published: end -->"
 SHOWN, ROUNDING = 4, 1e-9
 COLUMNS = ("Case", "Call", "Reference", "therapyeval", "Numbers compared", "Largest difference", "Allowed")
 
@@ -60,7 +62,7 @@ def _difference(found, wanted):
 
 
 def _allowed(compared):
-    relative, absolute = (max(c[place] for c in compared) for place in (2, 3))
+    relative, absolute = (max(np.max(c[place]) for c in compared) for place in (2, 3))
     return f"{relative:g}" if absolute <= ROUNDING else f"{absolute:g} absolute"
 
 
@@ -79,9 +81,11 @@ class Writer:
     def pytest_sessionfinish(self, exitstatus):
         if exitstatus == 0:
             text = replace(PAGE.read_text(encoding="utf-8"), render(reference_values.COMPARED))
-            PAGE.write_text(text, encoding="utf-8")
+            PAGE.write_text(replace(text, published_values.render(), *PUBLISHED), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    tests = sorted(str(path) for path in Path(__file__).parent.glob("test_stats_*.py"))
+    folder = Path(__file__).parent
+    tests = sorted(str(path) for pattern in ("test_stats_*.py", "test_compare_missing.py", "test_published_numbers.py")
+                   for path in folder.glob(pattern))
     sys.exit(pytest.main(["-q", "--durations=0", "--deselect", "therapyeval", *tests], plugins=[Writer()]))

@@ -168,7 +168,8 @@ def run_compare(args: argparse.Namespace) -> str:
     dataset = _read(args)
     cohort = dataset.cohort(**_pairs(args.where))
     result = te.compare(cohort, args.metrics, groups=args.groups, reference=args.reference or None, adjust=args.adjust,
-                        period=args.period, cluster=args.cluster, variance=args.variance, model=args.model,
+                        period=args.period, cluster=args.cluster, variance=args.variance, missing=args.missing,
+                        model=args.model,
                         subgroups=args.subgroup, margin=args.margin, p_adjust=args.p_adjust,
                         conf_level=args.conf_level)
     return _deliver(result, args, dataset)
@@ -316,7 +317,9 @@ def _add_questions(commands: argparse._SubParsersAction) -> None:
     compare.add_argument("--cluster", metavar="C", help="attribute whose values are clusters")
     compare.add_argument("--variance", choices=("HC3", "HC2", "classical", "CR2"), default="HC3",
                          help="of an adjusted difference of means (HC3)")
-    compare.add_argument("--model", metavar="M", help="such as student, mann_whitney, permutation, logistic or firth "
+    compare.add_argument("--missing", choices=("complete", "impute", "weight", "worst", "best"), default="complete",
+                         help="what is done about units without a value (complete: left out and counted)")
+    compare.add_argument("--model", metavar="M", help="such as student, mann_whitney, logistic, mixed, iptw or cox "
                          "(default: by metric, covariates and clusters; the result says which and why)")
     compare.add_argument("--subgroup", action="append", default=[], metavar="C",
                          help="attribute with subgroups stated beforehand; adds the interaction test")

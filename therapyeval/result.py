@@ -27,6 +27,8 @@ STATISTICS = ("mean", "sd", "median", "q1", "q3", "p90", "min", "max", "count", 
               "difference", "risk_difference", "risk_ratio", "odds_ratio", "rate_ratio", "number_needed", "hedges_g",
               "superiority", "shift", "rank_difference", "smd", "icc", "f_ratio", "chi_square", "interaction",
               "equivalence", "non_inferiority", "mean_moving_range", "lower_limit", "upper_limit", "tipping_point",
+              "hazard_ratio", "e_value", "check_hazards", "check_positivity", "check_effective_size", "check_balance",
+              "check_icc",
               "check_skewness", "check_normality", "check_spread", "check_influence", "check_expected",
               "check_dispersion", "check_overlap", "check_clusters", "check_convergence")
 CHECK = "check_"                  # rows that say whether the model of a comparison may be trusted
@@ -36,11 +38,17 @@ CHECK_WORDS = {"check_skewness": "skewness of the residuals", "check_normality":
                "check_spread": "equal spread (Breusch-Pagan)", "check_expected": "smallest expected count",
                "check_influence": "largest influence of one unit (Cook's distance)",
                "check_overlap": "largest difference of a covariate between groups (SDs)",
+               "check_positivity": "share of propensity scores beyond 0.05 and 0.95",
+               "check_effective_size": "effective size of the smallest group after weighting or matching",
+               "check_balance": "largest difference of a covariate after weighting or matching (SDs)",
+               "check_icc": "intraclass correlation",
+               "check_hazards": "proportional hazards (score test)",
                "check_clusters": "number of clusters", "check_dispersion": "spread of counts (1 is Poisson)",
                "check_convergence": "estimate found (1 yes, 0 no)"}
 MIME_TYPE = "application/vnd.therapyeval.results+json"
 COMPLETE_CASE = "complete_case"
 MISSING_NOT_ACHIEVED = "missing_not_achieved"
+IMPUTED, WEIGHTED, WORST_CASE, BEST_CASE = "imputed", "weighted", "worst_case", "best_case"
 NOT_SAVED = ("Not released: its numbers are not saved with the notebook. Run the cell again to see them; te.release "
              "gives tables that may be saved and shared.")
 _ON_SCREEN_ONLY: ContextVar[bool] = ContextVar("on_screen_only", default=False)

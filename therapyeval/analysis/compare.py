@@ -12,15 +12,16 @@ from therapyeval import stats
 from therapyeval.analysis.contrast_rows import check_line, effect_lines, joint_line, to_frames
 from therapyeval.analysis.effects import Effect, Scale, beside, make_scale
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
+from therapyeval.analysis.incomplete import RULES, apply_rule, tipping_lines
 from therapyeval.analysis.margins import check_margin, margin_lines, read_margin
 from therapyeval.analysis.model_checks import run_checks
 from therapyeval.analysis.models import SHARES, VARIANCES, choose
-from therapyeval.analysis.sample import NOMINAL, Asked, Sample, kind_of, make_samples
+from therapyeval.analysis.sample import COMPLETE, NOMINAL, WEIGHT, Asked, Sample, kind_of, make_samples, reference_pairs
 from therapyeval.analysis.subgroups import check_subgroups, subgroup_lines
 from therapyeval.analysis.summarize import answered
 from therapyeval.analysis.units import Units, select_units
 from therapyeval.cohort import Cohort
-from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
+from therapyeval.errors import NotEvaluableError, ParameterError
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, parse_period
 from therapyeval.result import ALL_GROUPS, CHECK, Result, check_names, make_frame
@@ -60,9 +61,13 @@ def compare(cohort: Cohort, metric: str | Sequence[str], *, groups: str, referen
     adjust : covariates: attributes, and "baseline" for the measure's own baseline score
     cluster : attribute whose values are clusters (CR2). None means by patient as soon as any patient has two units
     variance : HC3, HC2, classical or CR2, of an adjusted difference of means
-    missing : "complete": units without a value or a covariate are left out and counted in `n_missing`
-    model : name of one in `analysis.models.MODELS` (student, mann_whitney, permutation, logistic, firth ...). None
-        takes the default for the kind of metric, the covariates and the clusters; `method` says which and why
+    missing : what is done about units without a value or a covariate; they are counted in `n_missing`, never in `n`.
+        "complete": left out. "impute": filled 50 times from groups, covariates and what foretells a value (baseline,
+        age, visits), pooled by Rubin's rules; with the tipping point. "weight": the others weighted for having a value.
+        "worst", "best": at the end of the scale that is worst, or best, for the first group named, and the other way
+        round in the second
+    model : name of one in `analysis.models.MODELS` (student, mann_whitney, logistic, mixed, iptw, cox ...). None takes
+        the default for the kind of metric, the covariates and the clusters; `method` says which and why
     subgroups : attributes whose values are subgroups stated beforehand (HC3 or logistic), with the interaction test
     margin : of equivalence and non-inferiority, in units of the metric or as "0.5 MCID"
     p_adjust : "holm", "hochberg" or "benjamini_hochberg", over all contrasts and metrics of the call
@@ -81,31 +86,19 @@ def compare(cohort: Cohort, metric: str | Sequence[str], *, groups: str, referen
     Raises
     ------
     ParameterError, UnknownNameError, NotEvaluableError
-        For unknown groups, covariates or models, a model that does not fit, infinite values, a metric that cannot be
-        compared yet, or fewer than two groups. Thin data give NaN and a note instead.
+        For unknown groups, covariates or models, a model or a rule for the missing that does not fit, infinite values,
+        a metric that cannot be compared yet, or fewer than two groups. Thin data give NaN and a note instead.
     """
     adjust, subgroups, metrics = _names(adjust), _names(subgroups), _names(metric)
     check_names([groups, *subgroups])
     _check(variance, missing, p_adjust)
     if groups in subgroups:
         raise ParameterError(f"{groups} names the groups already: it cannot name subgroups as well.")
-    asked = Asked(adjust, cluster, variance, conf_level)
+    asked = Asked(adjust, cluster, variance, conf_level, missing)
     question = _Question(groups, reference, asked, model, subgroups, margin, parse_period(period))
     results = [_compare(parse(text), cohort, question) for text in metrics]
     title = f"{'; '.join(dict.fromkeys(result.title for result in results))} by {groups}"
     return _adjust_p(results[0].concat(*results[1:], title=title), p_adjust)
-
-
-def reference_pairs(levels: Sequence[object], groups: str,
-                    reference: str | Sequence[str] | None) -> list[tuple[int, int]]:
-    """(group, reference) positions: every group that is not a reference, with each reference."""
-    names = [str(level) for level in levels]
-    references = [names[0]] if reference is None else [reference] if isinstance(reference, str) else list(reference)
-    for name in references:
-        if name not in names:
-            raise UnknownNameError(f"value of {groups}", name, names)
-    return [(names.index(name), names.index(against)) for against in references
-            for name in names if name not in references]
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -115,17 +108,19 @@ def _names(given: str | Sequence[str]) -> tuple[str, ...]:
 def _check(variance: str, missing: str, p_adjust: str | None) -> None:
     if variance not in VARIANCES:
         raise ParameterError(f"variance={variance!r} is not known. Use one of {', '.join(VARIANCES)}.")
-    if missing != "complete":
-        raise ParameterError(f"missing={missing!r} is not available yet. Use missing='complete'.")
+    if missing not in RULES:
+        raise ParameterError(f"missing={missing!r} is not known. Use one of {', '.join(RULES)}.")
     if p_adjust is not None and p_adjust not in P_ADJUSTMENTS:
         raise ParameterError(f"p_adjust={p_adjust!r} is not known. Use one of {', '.join(P_ADJUSTMENTS)}.")
 
 
 def _check_metric(call: Call) -> None:
     metric = call.metric
-    if metric.kind == "time" or metric.variant or call.population != "episodes" or metric.statuses:
+    counted = ("episodes", "referrals") if metric.kind == "time" else ("episodes",)
+    if metric.variant or call.population not in counted or metric.statuses:
         raise ParameterError(f"{call.text} cannot be compared yet: compare takes means, proportions, medians, ratios "
-                             "and classes of episodes. Use summarize with by= for its values and intervals.")
+                             "and classes of episodes, and times to an event. Use summarize with by= for its values "
+                             "and intervals.")
 
 
 def _compare(call: Call, cohort: Cohort, question: _Question) -> Result:
@@ -143,7 +138,8 @@ def _compare(call: Call, cohort: Cohort, question: _Question) -> Result:
     samples = make_samples(call, cohort, units, pairs, question.asked)
     scale = make_scale(call, cohort.facts)
     try:
-        found += _all_classes(call, units) + [_answer(call, sample, scale, values, question) for sample in samples]
+        found += _all_classes(call, units) + [_answer(call, cohort, sample, scale, values, question)
+                                              for sample in samples]
     except ValueError as problem:
         raise ParameterError(f"{call.text}: {problem}. Correct the arguments, or name another model.") from None
     rows, people = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
@@ -162,16 +158,25 @@ def _group_rows(call: Call, units: Units, question: _Question) -> tuple[pd.DataF
     return rows.assign(unit=None), people
 
 
-def _answer(call: Call, sample: Sample, scale: Scale, values: dict[str, np.ndarray],
+def _answer(call: Call, cohort: Cohort, sample: Sample, scale: Scale, values: dict[str, np.ndarray],
             question: _Question) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows about several groups under one rule for the missing: effects, tests, subgroups, margins, checks."""
     kind = kind_of(call)
-    model, why = choose(call.text, kind, sample, question.model)
+    if values and question.asked.missing != COMPLETE:
+        raise ParameterError(f"{call.text}: subgroups come with missing='complete' only. Leave one of the two out.")
+    if sample.rule == WEIGHT and question.model:
+        raise ParameterError(f"{call.text}: missing='weight' has a model of its own, a weighted difference. Leave "
+                             "model out.")
+    named, why = choose(call.text, kind, sample, question.model)
+    answer = apply_rule(call, cohort, named, sample, scale)
+    model, sample = answer.model, answer.sample
     contrast = model.fit(sample)
-    unit = scale.unit if model.statistic in ("difference", "risk_difference", "shift") else _UNITS[model.statistic]
-    method = model.method(sample, contrast.method, why)
-    main = Effect(model.statistic, contrast, unit, (sample.units.note,) * len(sample.pairs), method)
+    statistic = model.effect_of(sample)
+    unit = _UNITS.get(statistic, scale.unit)
+    method = model.method(sample, contrast.method, "" if sample.rule == WEIGHT else why)
+    main = Effect(statistic, contrast, unit, (sample.units.note,) * len(sample.pairs), method)
     lines = effect_lines([main, *beside(model.beside, sample, main, scale)], sample)
+    lines += tipping_lines(answer, main, scale)
     if model.joint and sample.units.n_groups > 2:
         lines.append(joint_line(model.joint(sample), sample.units))
     if values:
@@ -186,7 +191,7 @@ def _answer(call: Call, sample: Sample, scale: Scale, values: dict[str, np.ndarr
     return to_frames(lines, sample)
 
 
-_UNITS = {"odds_ratio": "ratio", "rate_ratio": "ratio", "rank_difference": "ranks"}
+_UNITS = {"hazard_ratio": "ratio", "odds_ratio": "ratio", "rate_ratio": "ratio", "rank_difference": "ranks"}
 
 
 def _all_classes(call: Call, units: Units) -> list[tuple[pd.DataFrame, pd.DataFrame]]:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from therapyeval import stats
-from therapyeval.analysis.compare import reference_pairs
 from therapyeval.analysis.contrast_rows import contrast_name
 from therapyeval.analysis.estimate import PEOPLE_OF, columns_of, estimate, joined
+from therapyeval.analysis.sample import reference_pairs
 from therapyeval.analysis.units import Units, group_codes
 from therapyeval.cohort import Cohort
 from therapyeval.errors import UnknownNameError

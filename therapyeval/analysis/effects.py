@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 
 from therapyeval import stats
-from therapyeval.analysis.sample import Sample
+from therapyeval.analysis.sample import COMPLETE, Sample
 from therapyeval.cohort import Facts
 from therapyeval.metrics.registry import Call
 
 CLUSTERED = "no interval: units of one {} belong together"
 MCID = "MCID"
+NUMBERS = ("estimate", "low", "high")
+CONFOUNDER = ("risk ratio that an unmeasured confounder needs with both group and outcome to explain the effect away; "
+              "conf_low: to bring the nearer limit to no effect (1: none is needed)")
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,11 @@ def _in_mcids(sample: Sample, main: Effect, scale: Scale) -> Effect | None:
     return Effect(main.statistic, replace(main.contrast, **numbers), MCID, ("",) * len(sample.pairs), main.method)
 
 
-def _hedges_g(sample: Sample, main: Effect, scale: Scale) -> Effect:
-    """Of the raw difference with exact limits; of an adjusted one scaled, with the SD taken as known."""
-    if sample.asked.adjust or sample.cluster is not None:
+def _hedges_g(sample: Sample, main: Effect, scale: Scale) -> Effect | None:
+    """Of the raw difference with exact limits; of an adjusted or filled one scaled, with the SD taken as known."""
+    if sample.is_share:
+        return None
+    if sample.asked.adjust or sample.cluster is not None or sample.rule != COMPLETE:
         found = stats.standardize(main.contrast, sample.value, sample.group, sample.pairs)
     else:
         found = stats.standardized_difference(sample.value, sample.group, sample.pairs, conf_level=sample.conf_level)
@@ -78,14 +83,39 @@ def _odds_ratio(sample: Sample, main: Effect, scale: Scale) -> Effect:
 
 
 def _of_risks(name: str, sample: Sample) -> Effect:
-    if sample.cluster is None and sample.asked.adjust:
-        found = stats.adjusted_risk(sample.value, sample.group, sample.pairs, sample.covariates, effect=name,
-                                    conf_level=sample.conf_level)
+    if sample.completions:
+        found = stats.pool([_adjusted(name, one) for one in sample.completions], log=True,
+                           conf_level=sample.conf_level).effect
+    elif sample.cluster is None and sample.asked.adjust:
+        found = _adjusted(name, sample)
     else:
         found = getattr(stats, name)(sample.successes, sample.n, sample.pairs, conf_level=sample.conf_level)
     if sample.cluster is not None:
         found = _without_limits(found, sample, raw=bool(sample.asked.adjust))
     return Effect(name, found, "ratio", ("",) * len(sample.pairs), found.method)
+
+
+def _adjusted(name: str, sample: Sample) -> stats.Contrast:
+    return stats.adjusted_risk(sample.value, sample.group, sample.pairs, sample.covariates, effect=name,
+                               conf_level=sample.conf_level)
+
+
+def _e_value(sample: Sample, main: Effect, scale: Scale) -> Effect:
+    """How strong an unmeasured confounder would have to be: of the difference in SDs, or of the adjusted risk ratio."""
+    if sample.is_share:
+        ratio = _adjusted("risk_ratio", sample)
+        parts = [stats.e_value(*(getattr(ratio, name)[[i]] for name in NUMBERS)) for i in range(len(sample.pairs))]
+        method = "E-value of the risk ratio by logistic regression on the same covariates"
+    else:
+        spread = stats.pooled_sd(sample.value, sample.group, sample.pairs)
+        parts = [stats.e_value_difference(*(getattr(main.contrast, name)[[i]] for name in NUMBERS), sd)
+                 if sd > 0 else stats.e_value(*np.full((3, 1), np.nan)) for i, sd in enumerate(spread)]
+        method = "E-value of the difference in SDs, as an approximate risk ratio"
+    point, limit = (np.array([getattr(part, name)[0] for part in parts]) for name in ("point", "limit"))
+    blank = np.full(len(point), np.nan)
+    note = np.where(np.isnan(point), "no estimate", np.where(np.isnan(limit), "no interval", "")).astype(object)
+    return Effect("e_value", stats.Contrast(point, limit, blank, blank, blank, method, note), "ratio",
+                  (CONFOUNDER,) * len(point), method)
 
 
 def _without_limits(found: stats.Contrast, sample: Sample, raw: bool) -> stats.Contrast:
@@ -97,7 +127,7 @@ def _without_limits(found: stats.Contrast, sample: Sample, raw: bool) -> stats.C
 
 def _number_needed(sample: Sample, main: Effect, scale: Scale) -> Effect | None:
     """1 / risk difference, turned so that positive is benefit; its interval goes through infinity where it must."""
-    if scale.better not in ("higher", "lower"):
+    if not sample.is_share or scale.better not in ("higher", "lower"):
         return None
     risk = main.contrast
     if scale.better == "lower":
@@ -123,7 +153,8 @@ def _honest(low: float, high: float, through: bool) -> str:
 
 EFFECTS: dict[str, Callable[[Sample, Effect, Scale], Effect | None]] = {
     "mcid": _in_mcids, "hedges_g": _hedges_g, "superiority": _superiority, "risk_ratio": _risk_ratio,
-    "odds_ratio": _odds_ratio, "number_needed": _number_needed}
+    "odds_ratio": _odds_ratio, "number_needed": _number_needed,
+    "e_value": _e_value}
 
 
 def make_scale(call: Call, facts: Facts) -> Scale:

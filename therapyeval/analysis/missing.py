@@ -21,12 +21,21 @@ from therapyeval.errors import ParameterError
 from therapyeval.metrics.eligible import best_score, scores_of, worst_score
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, parse_period
-from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED, Result, check_names, make_frame
+from therapyeval.result import (
+    BEST_CASE,
+    COMPLETE_CASE,
+    MISSING_NOT_ACHIEVED,
+    WEIGHTED,
+    WORST_CASE,
+    Result,
+    check_names,
+    make_frame,
+)
 
-LAST_INTERIM, WEIGHTED, WORST, BEST = "last_interim", "weighted", "worst_case", "best_case"
-RULES = (COMPLETE_CASE, MISSING_NOT_ACHIEVED, LAST_INTERIM, WEIGHTED, WORST, BEST)
+LAST_INTERIM = "last_interim"
+RULES = (COMPLETE_CASE, MISSING_NOT_ACHIEVED, LAST_INTERIM, WEIGHTED, WORST_CASE, BEST_CASE)
 HOW = {MISSING_NOT_ACHIEVED: "missing counted as not achieved", LAST_INTERIM: "last interim score where there is one",
-       WORST: "missing counted as the worst score", BEST: "missing counted as the best score"}
+       WORST_CASE: "missing counted as the worst score", BEST_CASE: "missing counted as the best score"}
 METRICS = ("score_change", "final_score", "mcid_rate", "mcid_worse", "mcid_or_30pct", "pct_improved_rate",
            "target_score_rate", "rci", "reliable_improvement_rate", "reliable_deterioration_rate")
 NO_CHANGE, ONE_MCID, TARGET = "no change", "one MCID", "the target"
@@ -133,17 +142,17 @@ def _rows(rule: str, call: Call, facts: Facts, units: Units, against: Mapping[st
 
 def _weighted(call: Call, facts: Facts, units: Units, part: Part, conf_level: float) -> Part:
     """Complete cases weighted for being complete."""
-    covariates = _covariates(call, facts).iloc[units.row[units.eligible]]
+    covariates = foretelling(call, facts).iloc[units.row[units.eligible]]
     interval = stats.completion_weighted(
         np.where(units.used, units.value, np.nan)[units.eligible],
-        _whole(covariates, units.used[units.eligible]), units.group[units.eligible],
+        without_gaps(covariates, units.used[units.eligible]), units.group[units.eligible],
         units.patient[units.eligible], units.n_groups, is_share=call.metric.kind == "proportion", conf_level=conf_level)
     on = f" on {', '.join(covariates)}" if len(covariates.columns) else ", no covariate is known"
     return replace(part, estimate=interval.estimate, low=interval.low, high=interval.high, note=interval.note,
                    method=interval.method + on)
 
 
-def _covariates(call: Call, facts: Facts) -> pd.DataFrame:
+def foretelling(call: Call, facts: Facts) -> pd.DataFrame:
     """What may tell who has a score; raw baselines only where all are on one scale."""
     episodes = facts.episodes
     found = {"baseline": scores_of(facts, call.measure)["baseline"] if call.measure else None,
@@ -154,7 +163,7 @@ def _covariates(call: Call, facts: Facts) -> pd.DataFrame:
                         index=episodes.index)
 
 
-def _whole(covariates: pd.DataFrame, is_complete: np.ndarray) -> np.ndarray:
+def without_gaps(covariates: pd.DataFrame, is_complete: np.ndarray) -> np.ndarray:
     """Without gaps: a missing covariate gets the mean, and a column says that it was missing, unless all of those are
     complete, or none is: such a column would tell with certainty."""
     gaps = covariates.isna()
@@ -219,8 +228,8 @@ class _Bound:
 
 
 FILLERS: dict[str, Callable[[Call, Facts], np.ndarray]] = {
-    MISSING_NOT_ACHIEVED: _not_achieved, LAST_INTERIM: _interim, WORST: _Bound(worst_score, best_score, False),
-    BEST: _Bound(best_score, worst_score, True)}
+    MISSING_NOT_ACHIEVED: _not_achieved, LAST_INTERIM: _interim, WORST_CASE: _Bound(worst_score, best_score, False),
+    BEST_CASE: _Bound(best_score, worst_score, True)}
 
 
 def _protected(people: pd.DataFrame, part: Part, units: Units, filled: Units) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 Thresholds: Cook and Weisberg (1982) for influence (1, and 0.5 for a second look); Cochran (1954) for expected counts
 (5); Bulmer (1979) for skewness (0.5 and 1); Imbens and Wooldridge (2009), J Econ Lit 47:5-86, for overlap (0.25);
-Cameron and Miller (2015), J Hum Resour 50:317-372, for clusters (40); the 5% level elsewhere.
+Austin and Stuart (2015), Stat Med 34:3661-3679, for balance (0.1); Cameron and Miller (2015), J Hum Resour
+50:317-372, for clusters (40); the 5% level elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from therapyeval import stats
 from therapyeval.analysis.models import Model
 from therapyeval.analysis.sample import Sample
 
-ALPHA, SPARSE, FEW, VERY_FEW, FAR_APART = 0.05, 5, 40, 10, 0.25
+ALPHA, SPARSE, FEW, VERY_FEW, FAR_APART, BALANCED = 0.05, 5, 40, 10, 0.25, 0.1
+MATCHED, NO_SCORES = "matched", "no propensity scores or no matches"
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,82 @@ def _clusters(model: Model, sample: Sample, contrast: stats.Contrast) -> Check |
     return Check("check_clusters", float(n), said, f"clusters by {sample.clustered}")
 
 
+def _positivity(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
+    """The largest share, in either group of any pair, of propensity scores beyond 0.05 and 0.95."""
+    found = [stats.overlap_check(score, _estimand(model)) for score in _scores(sample)]
+    size = _worst([one.share_outside.max() for one in found], max)
+    said = (_why_none(found) if np.isnan(size) else "everybody might have been in either group" if size == 0 else
+            "a few could hardly have been in the other group" if size <= ALPHA else
+            "many could hardly have been in the other group: the estimate speaks of few like patients; look at model "
+            "overlap")
+    return Check("check_positivity", size, said, "propensity scores below 0.05 or above 0.95")
+
+
+def _effective_size(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
+    sizes = [stats.effective_size(weights[sample.group == code]) / sample.n[code] if sample.n[code] else np.nan
+             for pair, weights in _all_weights(model, sample) for code in pair]
+    counts = [stats.effective_size(weights[sample.group == code]) for pair, weights in _all_weights(model, sample)
+              for code in pair]
+    size, share = _worst(counts, min), _worst(sizes, min)
+    said = (NO_SCORES if np.isnan(size) else "few units carry the weight: take the interval with care"
+            if share < 0.5 or size < FEW else "the weight is spread over many units")
+    return Check("check_effective_size", size, said, "(sum of weights)^2 / sum of squared weights (Kish)")
+
+
+def _balance(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
+    """The largest standardized difference that is left of a covariate."""
+    left = []
+    for pair, weights in _all_weights(model, sample):
+        found = stats.covariate_balance(sample.group, pair, sample.covariates, weights)
+        left += [(abs(smd), name) for smd, name in zip(found.smd_after, found.variable, strict=True)]
+    size, name = max((one for one in left if np.isfinite(one[0])), default=(np.nan, ""))
+    said = (NO_SCORES if np.isnan(size) else f"the groups resemble each other, least in {name}" if size <= BALANCED else
+            f"the groups still differ in {name}: the score needs squares or products of covariates, or another model")
+    return Check("check_balance", size, said, "largest standardized difference after weighting or matching")
+
+
+def _icc(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
+    found = stats.adjusted_icc(sample.value, sample.group, sample.covariates, sample.cluster)
+    size = float(found.estimate[0])
+    said = (str(found.note[0]) if np.isnan(size) else
+            f"units of one {sample.clustered} are no more alike than others" if size == 0 else
+            f"share of the spread, beyond groups and covariates, that lies between clusters by {sample.clustered}")
+    return Check("check_icc", size, said, found.method)
+
+
+def _hazards(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
+    test = stats.proportional_hazards(sample.value, sample.event, sample.group, sample.covariates).group
+    said = test.note or ("no sign that the ratio changes over time" if test.p_value >= ALPHA else
+                         "the ratio changes over time, so that one number does not describe it: use model rmst")
+    return Check("check_hazards", test.statistic, said, test.method, test.p_value)
+
+
+def _estimand(model: Model) -> str:
+    return "ATE" if model.weights == MATCHED else model.weights
+
+
+def _scores(sample: Sample) -> list[stats.Propensity]:
+    return [stats.propensity_score(sample.group, pair, sample.covariates) for pair in sample.pairs]
+
+
+def _all_weights(model: Model, sample: Sample) -> list[tuple[tuple[int, int], np.ndarray]]:
+    """Each pair with its weights, those without scores left out."""
+    if model.weights == MATCHED:
+        found = [(pair, stats.match_nearest(sample.group, pair, sample.covariates).weights) for pair in sample.pairs]
+    else:
+        found = [(pair, stats.propensity_weights(score, model.weights)) for pair, score in
+                 zip(sample.pairs, _scores(sample), strict=True)]
+    return [(pair, weights) for pair, weights in found if not np.isnan(weights).any() and weights.any()]
+
+
+def _worst(found: list[float], which: Callable) -> float:
+    return which((float(size) for size in found if not np.isnan(size)), default=np.nan)
+
+
+def _why_none(found: list[stats.Overlap]) -> str:
+    return next((one.note for one in found if one.note), NO_SCORES)
+
+
 def _dispersion(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
     size = stats.dispersion(sample.value, sample.exposure, sample.group, sample.covariates)
     wide = ("counts vary more than Poisson, and this model's interval is too narrow: use negative_binomial"
@@ -132,4 +210,5 @@ def _convergence(model: Model, sample: Sample, contrast: stats.Contrast) -> Chec
 CHECKS: dict[str, Callable[[Model, Sample, stats.Contrast], Check | None]] = {
     "skewness": _skewness, "normality": _normality, "spread": _spread, "influence": _influence,
     "expected": _expected, "overlap": _overlap, "clusters": _clusters, "dispersion": _dispersion,
-    "convergence": _convergence}
+    "convergence": _convergence, "positivity": _positivity, "effective_size": _effective_size, "balance": _balance,
+    "hazards": _hazards, "icc": _icc}

@@ -12,7 +12,7 @@ from math import comb
 import numpy as np
 
 from therapyeval import stats
-from therapyeval.analysis.sample import NOMINAL, ORDERED, Sample
+from therapyeval.analysis.sample import IMPUTE, NOMINAL, ORDERED, Sample
 from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
 from therapyeval.formatting import listed
 
@@ -20,6 +20,8 @@ VARIANCES = ("HC3", "HC2", "classical", "CR2")
 DRAWS = 20_000                       # random exchanges where there are too many to try all
 EXACT_EXCHANGES = 200_000
 SCORES, SHARES = ("mean", "median"), ("proportion", NOMINAL)
+HORIZONS = (1, 2, 3, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1825)     # days; round, so that none is one patient's time
+NOT_RANDOMIZED = ("positivity", "effective_size", "overlap", "balance")
 RESIDUALS = ("skewness", "normality", "spread", "influence")
 Fit = Callable[[Sample], stats.Contrast]
 
@@ -41,6 +43,10 @@ class Model:
     equal_spread : whether it assumes that
     margin : "limits" or "score": how a margin is tested; "" where it cannot be
     p_adjusted : whether its P values are adjusted for several contrasts already
+    pools : whether its intervals are symmetric, so that Rubin's rules can pool them over imputations
+    weights : whom its propensity weights speak of ("ATE", "ATT", "overlap"), or "matched"; "" for other models
+    needs_covariates, needs_clusters : whether it is nothing without them
+    of_shares : what its differences are called where values are shares
     """
 
     name: str
@@ -56,6 +62,15 @@ class Model:
     equal_spread: bool = False
     margin: str = ""
     p_adjusted: bool = False
+    pools: bool = False
+    weights: str = ""
+    needs_covariates: bool = False
+    needs_clusters: bool = False
+    of_shares: str = "risk_difference"
+
+    def effect_of(self, sample: Sample) -> str:
+        """What the estimates are called."""
+        return self.of_shares if sample.is_share and self.statistic == "difference" else self.statistic
 
     def method(self, sample: Sample, fitted: str, why: str) -> str:
         """The model in words: covariates, estimator, clusters, and why it was chosen."""
@@ -104,6 +119,25 @@ def count_model(family: str) -> Fit:
                                                     sample.covariates, family=family, conf_level=sample.conf_level)
 
 
+def of_time(sample: Sample) -> stats.Contrast:
+    """Difference of restricted means up to the longest usual horizon that all groups are followed to."""
+    longest = np.zeros(sample.units.n_groups)
+    np.maximum.at(longest, sample.group, sample.value)
+    there = longest[np.unique(sample.pairs)]
+    horizon = max((days for days in HORIZONS if days <= there.min()), default=HORIZONS[0])
+    return stats.restricted_mean_contrast(sample.value, sample.event, sample.group, sample.pairs, horizon=horizon,
+                                          conf_level=sample.conf_level)
+
+
+def hazards(sample: Sample) -> stats.Contrast:
+    return stats.hazard_ratio(sample.value, sample.event, sample.group, sample.pairs, sample.covariates,
+                              cluster=sample.cluster, conf_level=sample.conf_level)
+
+
+def doubly_robust(sample: Sample) -> stats.Contrast:
+    return with_covariates("doubly_robust_difference", is_share=sample.is_share)(sample)
+
+
 def of_values(name: str) -> Callable[[Sample], stats.JointTest]:
     return lambda sample: getattr(stats, name)(sample.value, sample.group)
 
@@ -112,12 +146,27 @@ def of_table(sample: Sample) -> stats.JointTest:
     return stats.chi_square(np.column_stack([sample.successes, sample.n - sample.successes]))
 
 
+def mixed(sample: Sample) -> stats.Contrast:
+    return with_covariates("mixed_difference", cluster=sample.cluster)(sample)
+
+
+def gee(sample: Sample) -> stats.Contrast:
+    family = "binomial" if sample.is_share else "gaussian"
+    return with_covariates("gee_contrast", cluster=sample.cluster, family=family)(sample)
+
+
+def log_rank(sample: Sample) -> stats.JointTest:
+    return stats.log_rank(sample.value, sample.event, sample.group, sample.units.n_groups)
+
+
+BESIDE_SCORES = ("mcid", "hedges_g", "number_needed", "e_value")
+
 MODELS: dict[str, Model] = {model.name: model for model in (
-    Model("welch", SCORES, "difference", values_only("welch"), joint=of_values("welch_anova"),
+    Model("welch", SCORES, "difference", values_only("welch"), pools=True, joint=of_values("welch_anova"),
           beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, margin="limits"),
-    Model("student", SCORES, "difference", values_only("student"), joint=of_values("anova"),
+    Model("student", SCORES, "difference", values_only("student"), pools=True, joint=of_values("anova"),
           beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, margin="limits", equal_spread=True),
-    Model("ancova", SCORES, "difference", least_squares, title=("ANCOVA on {}", "difference of means"),
+    Model("ancova", SCORES, "difference", least_squares, title=("ANCOVA on {}", "difference of means"), pools=True,
           beside=("mcid", "hedges_g"), checks=(*RESIDUALS, "overlap", "clusters"), adjusts=True,
           clusters=True, margin="limits"),
     Model("tukey", SCORES, "difference", values_only("tukey"), joint=of_values("anova"),
@@ -134,11 +183,11 @@ MODELS: dict[str, Model] = {model.name: model for model in (
           beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score"),
     Model("miettinen_nurminen", SHARES, "risk_difference", counts_only("score_risk_difference"), joint=of_table,
           beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score"),
-    Model("logistic", SHARES, "risk_difference", with_covariates("adjusted_risk"),
+    Model("logistic", SHARES, "risk_difference", with_covariates("adjusted_risk"), pools=True,
           beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected", "overlap", "convergence"),
           adjusts=True, margin="limits"),
     Model("linear", SHARES, "risk_difference", least_squares,
-          title=("linear model of the shares on {}", "difference of proportions"),
+          title=("linear model of the shares on {}", "difference of proportions"), pools=True,
           beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected", "overlap", "clusters"),
           adjusts=True, clusters=True, margin="limits"),
     Model("fisher", SHARES, "odds_ratio", counts_only("fisher"), checks=("expected",)),
@@ -152,6 +201,23 @@ MODELS: dict[str, Model] = {model.name: model for model in (
           checks=("dispersion", "overlap", "convergence"), adjusts=True),
     Model("proportional_odds", (ORDERED,), "odds_ratio", with_covariates("proportional_odds"),
           checks=("overlap", "convergence"), adjusts=True),
+    *(Model(name, (*SCORES, *SHARES), "difference", fit, title=(title, ""), beside=BESIDE_SCORES, weights=weights,
+            checks=NOT_RANDOMIZED, adjusts=True, needs_covariates=True, margin="limits", pools=True)
+      for name, weights, title, fit in (
+          ("iptw", "ATE", "weighted on {}", with_covariates("weighted_difference", estimand="ATE")),
+          ("iptw_att", "ATT", "weighted on {}", with_covariates("weighted_difference", estimand="ATT")),
+          ("overlap", "overlap", "weighted on {}", with_covariates("weighted_difference", estimand="overlap")),
+          ("matched", "matched", "matched on {}", with_covariates("matched_difference")),
+          ("aipw", "ATE", "doubly robust on {}", doubly_robust))),
+    Model("mixed", SCORES, "difference", mixed, beside=("mcid", "hedges_g"),
+          checks=(*RESIDUALS, "overlap", "icc", "clusters", "convergence"), adjusts=True, clusters=True,
+          needs_clusters=True, margin="limits"),
+    Model("gee", (*SCORES, *SHARES), "difference", gee, beside=("mcid", "hedges_g"),
+          checks=("overlap", "icc", "clusters", "convergence"), adjusts=True, clusters=True, needs_clusters=True,
+          of_shares="odds_ratio"),
+    Model("rmst", ("time",), "difference", of_time, joint=log_rank),
+    Model("cox", ("time",), "hazard_ratio", hazards, checks=("hazards", "overlap", "clusters", "convergence"),
+          adjusts=True, clusters=True),
 )}
 
 # (kind, covariates, units that belong together) -> model
@@ -165,6 +231,8 @@ DEFAULTS: dict[tuple[str, bool, bool], str] = {
     (NOMINAL, False, True): "linear", (NOMINAL, True, True): "linear",
     ("ratio", False, False): "negative_binomial", ("ratio", True, False): "negative_binomial",
     (ORDERED, False, False): "proportional_odds", (ORDERED, True, False): "proportional_odds",
+    ("time", False, False): "rmst", ("time", True, False): "cox",
+    ("time", False, True): "cox", ("time", True, True): "cox",
 }
 
 
@@ -181,6 +249,8 @@ def choose(text: str, kind: str, sample: Sample, named: str | None) -> tuple[Mod
     adjusted, clustered = bool(sample.asked.adjust), sample.cluster is not None
     if named is None:
         name = DEFAULTS.get((kind, adjusted, clustered))
+        if sample.rule == IMPUTE and name and not MODELS[name].pools:
+            name = "logistic" if kind in SHARES else name
         if name is None:
             raise NotEvaluableError(f"{text}: no model for {_words(kind, adjusted, sample)} yet. {_fitting(kind)}")
         return MODELS[name], f"default for {_words(kind, adjusted, sample)}"
@@ -189,11 +259,20 @@ def choose(text: str, kind: str, sample: Sample, named: str | None) -> tuple[Mod
     model = MODELS[named]
     problem = (f"does not fit a {kind}" if kind not in model.kinds else
                "takes no covariates; leave adjust out" if adjusted and not model.adjusts else
+               "needs covariates: name in adjust what was known before treatment"
+               if model.needs_covariates and not adjusted else
+               "needs units that belong together: name by what in cluster"
+               if model.needs_clusters and not clustered else
                f"takes units as independent, but several belong to one {sample.clustered}"
                if clustered and not model.clusters else "")
     if problem:
         raise ParameterError(f"{text}: the model {named} {problem}. {_fitting(kind)}")
     return model, ""
+
+
+def pooling_models(kind: str) -> list[str]:
+    """Names of the models that can be pooled over imputations."""
+    return [model.name for model in MODELS.values() if kind in model.kinds and model.pools]
 
 
 def _words(kind: str, adjusted: bool, sample: Sample) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,10 +15,12 @@ from therapyeval.cohort import Cohort
 from therapyeval.errors import ParameterError, UnknownNameError
 from therapyeval.metrics.eligible import oriented_baseline
 from therapyeval.metrics.registry import Call
-from therapyeval.result import COMPLETE_CASE, MISSING_NOT_ACHIEVED
+from therapyeval.result import BEST_CASE, COMPLETE_CASE, IMPUTED, MISSING_NOT_ACHIEVED, WEIGHTED, WORST_CASE
 
 BASELINE = "baseline"
 NOMINAL, ORDERED = "nominal", "ordered"
+COMPLETE, IMPUTE, WEIGHT, WORST, BEST = "complete", "impute", "weight", "worst", "best"     # of missing=
+ESTIMANDS = {COMPLETE: COMPLETE_CASE, IMPUTE: IMPUTED, WEIGHT: WEIGHTED, WORST: WORST_CASE, BEST: BEST_CASE}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Asked:
     cluster: str | None
     variance: str
     conf_level: float
+    missing: str = COMPLETE
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Sample:
     """The units of one question under one rule for the missing; arrays of the units used unless named otherwise.
 
     `all_values`, `all_covariates` and `used` have an entry per unit of `units`. `cluster` is None where every unit
-    stands alone; `clustered` says by what they are not.
+    stands alone; `clustered` says by what they are not. `rule` says what is done about the missing, and
+    `completions` are the complete samples of multiple imputation, empty where nothing is imputed.
     """
 
     units: Units
@@ -48,6 +53,9 @@ class Sample:
     clustered: str = ""
     estimand: str = COMPLETE_CASE
     level: str = ""
+    is_share: bool = False
+    rule: str = COMPLETE
+    completions: tuple[Sample, ...] = ()
 
     @cached_property
     def value(self) -> np.ndarray:
@@ -60,6 +68,10 @@ class Sample:
     @cached_property
     def covariates(self) -> pd.DataFrame:
         return self.all_covariates[self.used].reset_index(drop=True)
+
+    @property
+    def event(self) -> np.ndarray:
+        return self.units.event[self.used]
 
     @property
     def exposure(self) -> np.ndarray:
@@ -96,6 +108,18 @@ def kind_of(call: Call) -> str:
     return call.metric.kind
 
 
+def reference_pairs(levels: Sequence[object], groups: str,
+                    reference: str | Sequence[str] | None) -> list[tuple[int, int]]:
+    """(group, reference) positions: every group that is not a reference, with each reference."""
+    names = [str(level) for level in levels]
+    references = [names[0]] if reference is None else [reference] if isinstance(reference, str) else list(reference)
+    for name in references:
+        if name not in names:
+            raise UnknownNameError(f"value of {groups}", name, names)
+    return [(names.index(name), names.index(against)) for against in references
+            for name in names if name not in references]
+
+
 def make_samples(call: Call, cohort: Cohort, units: Units, pairs: list[tuple[int, int]], asked: Asked) -> list[Sample]:
     """One sample per rule for the missing and, where classes have no order, per class.
 
@@ -114,12 +138,13 @@ def make_samples(call: Call, cohort: Cohort, units: Units, pairs: list[tuple[int
 
     def sample(used: np.ndarray, value: np.ndarray, **rule: str) -> Sample:
         cluster, clustered = _clusters(call, cohort, units, used, asked.cluster)
-        return Sample(units, used, value, covariates, pairs, asked, cluster, clustered, **rule)
+        return Sample(units, used, value, covariates, pairs, asked, cluster, clustered,
+                      is_share=kind_of(call) in ("proportion", NOMINAL), **rule)
 
     if kind_of(call) == NOMINAL:
         return [sample(complete, (values == place).astype(float), level=name)
                 for place, name in enumerate(units.levels)]
-    found = [sample(complete, values)]
+    found = [sample(complete, values, estimand=ESTIMANDS[asked.missing], rule=asked.missing)]
     if call.metric.two_rules:
         achieved = np.where(units.used, np.nan_to_num(units.value), 0)
         found.append(sample(units.eligible & known, achieved, estimand=MISSING_NOT_ACHIEVED))

@@ -10,10 +10,22 @@ import pandas as pd
 from therapyeval.disclosure.cells import ROW, Cells
 from therapyeval.disclosure.policy import Policy
 from therapyeval.disclosure.small import COLUMNS, Hidden, is_small
-from therapyeval.result import ALL_GROUPS, COUNTS, Result
+from therapyeval.result import (
+    ALL_GROUPS,
+    BEST_CASE,
+    COMPLETE_CASE,
+    COUNTS,
+    IMPUTED,
+    WEIGHTED,
+    WORST_CASE,
+    Result,
+)
 
 ADJUSTED = "ANCOVA"
-ONE_PERSON = "check_influence"        # the largest distance follows from one patient's score, as min and max do
+# The largest distance follows from one patient's score, as min and max do; so does a score beyond 0.05 or 0.95, and the
+# effective size of a matched group tells how few found no partner.
+ONE_PERSON = ("check_influence", "check_positivity", "check_effective_size")
+FILLED = (IMPUTED, WEIGHTED, WORST_CASE, BEST_CASE)       # beside complete cases they tell of those missing
 INTERACTION = "interaction"
 EMPTY = ("", "nan", "None", "<NA>")
 
@@ -36,7 +48,9 @@ def hide_contrasts(results: list[Result], cells: Cells, hidden: Hidden, policy: 
     and loses its counts and P value (with an interval P gives the degrees of freedom) with either. A count
     that either group hides is hidden in the contrast, and so is everything where the groups cannot be found. A
     row about all groups (a joint test, a check of the model) is withheld with any of them, or with any of its
-    counts; an interaction with any subgroup of its two groups; the largest influence of one unit always.
+    counts; an interaction with any subgroup of its two groups; checks that rest on one person always. A row that
+    fills in or weighs for the missing (imputed, weighted, worst and best case) is held against the complete cases of
+    its groups, and withheld where the number missing in either is hidden.
     """
     rows = cells.rows
     masks = {name: getattr(hidden, name).copy() for name in COLUMNS}
@@ -51,7 +65,10 @@ def hide_contrasts(results: list[Result], cells: Cells, hidden: Hidden, policy: 
         counts_tell = arms.withheld or small_counts or near
         adjusted = row.method.startswith(ADJUSTED)
         of_all = row.contrast == ALL_GROUPS and (counts_tell or bool(arms.hidden))
-        if not arms.enough_people or (arms.withheld and not adjusted) or of_all or row.statistic == ONE_PERSON:
+        few_missing = row.estimand in FILLED and (counts_tell or "n_missing" in arms.hidden
+                                                  or masks["n_missing"][row.Index])
+        if (not arms.enough_people or (arms.withheld and not adjusted) or of_all or few_missing
+                or row.statistic in ONE_PERSON):
             masks["row"][row.Index] = True
         elif counts_tell and adjusted:
             bare[row.Index] = True
@@ -89,7 +106,8 @@ def _find_arms(candidates: pd.DataFrame | None, row: tuple, fixed: frozenset, so
     lost = Arms(withheld=True, enough_people=False, hidden=frozenset(COUNTS), n=np.nan)
     if candidates is None:
         return lost
-    same = candidates[(candidates["estimand"] == row.estimand) & (candidates["source"] == source)
+    rules = (row.estimand, COMPLETE_CASE) if row.estimand in FILLED else (row.estimand,)
+    same = candidates[candidates["estimand"].isin(rules) & (candidates["source"] == source)
                       & ((candidates["level"] == row.level) | (row.level == ""))]
     for column in by:
         of_all = row.contrast == ALL_GROUPS

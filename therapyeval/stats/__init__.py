@@ -46,6 +46,7 @@ _HOMES = {
     "growth": "exact",
     "bootstrap_interval": "bootstrap",
     "standardized_mean": "bootstrap",
+    "bootstrap_difference": "bootstrap_means",
     "completion_weighted": "missing",
     "completion_weighted_difference": "missing",
     "Imputations": "imputation",

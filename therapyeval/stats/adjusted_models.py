@@ -33,7 +33,8 @@ def adjusted_risk(
     Differences and ratios of risks are marginal: the model predicts every unit once as a member of a and once
     of b, and the mean risks are compared (standardization, g-computation over the units at hand). Limits come
     from the delta method with the model's covariance, on the log scale for ratios. The odds ratio is that of
-    the model, given the covariates. Covariates enter as in `adjusted_difference`.
+    the model, given the covariates. Covariates enter as in `adjusted_difference`. With 40 people simulated 95% limits
+    of the risk difference hold 94% and its test rejects 8%, with 100 people 5%; ratios hold from 40 people on.
 
     Parameters
     ----------
@@ -111,7 +112,9 @@ def adjusted_rate_ratio(
 
     ``poisson`` takes the variance of a count as its mean, which is too little where units differ in ways the
     covariates do not hold; ``negative_binomial`` adds mean^2 / shape. Covariates enter as in
-    `adjusted_difference`.
+    `adjusted_difference`. Where rates of 200 people differ (gamma, shape 1.5) simulated 95% limits of ``poisson`` hold
+    70%: use it only for counts that vary as Poisson. Those of ``negative_binomial`` hold 93% with 40 people and 95%
+    with 200.
 
     Parameters
     ----------

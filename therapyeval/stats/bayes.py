@@ -64,7 +64,8 @@ def posterior_mean(
     Raises
     ------
     ValueError
-        Where lengths differ, an error, df or prior_sd is not above 0 or conf_level lies outside (0, 1).
+        Where lengths differ, an estimate or error is infinite, an error, df or prior_sd is not above 0 or conf_level
+        lies outside (0, 1).
 
     Source: Gelman et al. (2013), Bayesian Data Analysis, sections 2.5 and 3.2; Spiegelhalter, Abrams and Myles
     (2004), Bayesian Approaches to Clinical Trials and Health-Care Evaluation.
@@ -79,6 +80,8 @@ def posterior_mean(
         raise ValueError("estimate, error and df must have one dimension and the same length")
     if (error <= 0).any() or (df <= 0).any() or not prior_sd > 0:
         raise ValueError("error, df and prior_sd must be above 0")
+    if np.isinf(estimate).any() or np.isinf(error).any():
+        raise ValueError("estimate or error is infinite: pass NaN for an estimate that the data do not determine")
     rows = []
     for one in zip(estimate, error, df, strict=True):
         if np.isnan(one).any():

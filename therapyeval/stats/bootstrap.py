@@ -20,6 +20,7 @@ from therapyeval.stats.summaries import index_pairs, means, sd
 RESAMPLES = 2000
 SEED = 20260101
 LEAST_PATIENTS = 10  # below, a few patients fill most resamples and percentiles say little
+FEW_PATIENTS = 50   # below, simulated 95% limits of a standardized mean hold about 90%
 METHOD = f"percentile bootstrap by patient, {RESAMPLES} resamples, seed {SEED}"
 AT_ONCE = 1_000_000  # units drawn before the statistic is asked: several resamples of few, one of many
 BEYOND = 1e300       # stands for infinite in a quantile
@@ -134,7 +135,9 @@ def standardized_mean(
     """Mean of `values` divided by the standard deviation (n - 1) of `spread`, in many groups at once.
 
     Limits are percentiles of resamples of patients within each group. The draws are the same whatever other
-    groups there are, and do not depend on the order of the rows.
+    groups there are, and do not depend on the order of the rows. Percentiles are too narrow for few patients:
+    simulated 95% limits hold 89 to 90% with 10 to 20 patients and 93% with 50; where the baseline is skewed
+    (exponential) 83% with 20 and 87% with 50.
 
     Parameters
     ----------
@@ -148,7 +151,8 @@ def standardized_mean(
     -------
     Interval
         In standard deviations. No spread, or fewer than two units, gives NaN; fewer than ten patients give the
-        estimate without limits. The note says so. The method holds the number of resamples and the seed.
+        estimate without limits. The note says so, and where fewer than 50 make the limits too narrow. The method
+        holds the number of resamples and the seed.
 
     Raises
     ------
@@ -176,7 +180,8 @@ def standardized_mean(
                  for limit in _percentiles(drawn, ((1 - level) / 2, (1 + level) / 2)))
     n = np.bincount(group, minlength=n_groups)
     note = make_notes(n_groups, (n == 0, NO_VALUE), (n == 1, "needs two units"), (np.isnan(estimate), "no spread"),
-                      (thin, f"needs {number_word(LEAST_PATIENTS)} patients for an interval"))
+                      (thin, f"needs {number_word(LEAST_PATIENTS)} patients for an interval"),
+                      (n_patients < FEW_PATIENTS, f"fewer than {FEW_PATIENTS} patients: the interval is too narrow"))
     return Interval(estimate, low, high, METHOD, note)
 
 

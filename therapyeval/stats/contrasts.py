@@ -11,6 +11,7 @@ import numpy as np
 from therapyeval.stats.critical_values import normal_quantile, t_p_value, t_quantile
 from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.intervals import check_shares, proportion
+from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
 from therapyeval.stats.summaries import means, n_distinct, sd
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def welch(
 ) -> Contrast:
     """Differences of two means, a - b, by Welch's t, which does not assume equal spread.
 
+    Simulated 95% limits hold from 8 people in a group on, also with skewed values or a ceiling, where the groups have
+    about one size. Not for skewed values in groups of unlike size: with 10 and 40 people they hold 93%, and 90% where
+    the small group also has twice the SD. The note says where the values show it: use `mann_whitney` or `permutation`.
+
     Parameters
     ----------
     values : array of float, without NaN; one per unit, units independent
@@ -54,7 +59,8 @@ def welch(
     -------
     Contrast
         In the unit of the values. A group without values gives NaN; a group with one value, or two groups
-        without any spread, give the difference without limits. The note says so.
+        without any spread, give the difference without limits. The note says so, and where skewness is strong
+        and the two groups do not cancel it.
 
     Raises
     ------
@@ -87,7 +93,10 @@ def welch(
         ((n[a] == 1) | (n[b] == 1), "needs two values in each group for an interval"),
         (flat, ALIKE),
     )
-    return t_contrast(center[a] - center[b], np.sqrt(variance), df, level, "Welch t", note)
+    found = t_contrast(center[a] - center[b], np.sqrt(variance), df, level, "Welch t", note)
+    moments = central_moments(values - center[group], group, n_groups)
+    found.note[is_lopsided(moments.of(a), moments.of(b)) & (note == "")] = LOPSIDED
+    return found
 
 
 def risk_difference(
@@ -98,7 +107,7 @@ def risk_difference(
     The limits join the Wilson limits of the two groups (Newcombe's method 10, no continuity correction). They
     have no test that matches them exactly; the p-value is the score test's, Pearson's chi-square without
     correction, so in rare close calls it may disagree with the interval about zero. It is rough where a group
-    has fewer than five expected successes or failures.
+    has fewer than five expected successes or failures. Simulated limits hold 95% or more; the test rejects up to 6%.
 
     Parameters
     ----------

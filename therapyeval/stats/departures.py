@@ -109,8 +109,8 @@ def extreme_cases(
     pairs: Sequence[tuple[int, int]],
     estimator: Callable[..., Contrast],
     *,
-    lowest: float,
-    highest: float,
+    lowest: float | np.ndarray,
+    highest: float | np.ndarray,
 ) -> tuple[Contrast, Contrast]:
     """The least and the largest difference a - b that any missing outcomes could make: worst and best case.
 
@@ -124,7 +124,8 @@ def extreme_cases(
     group : array of int, one code from 0 per value
     pairs : list of (code_a, code_b)
     estimator : (values, group, pairs) -> Contrast, such as `welch`
-    lowest, highest : the ends of the scale, or 0 and 1
+    lowest, highest : the ends of the scale, or 0 and 1; or an array each, where the ends differ by row (of a change
+        in score they depend on the baseline). NaN where the row has a value and the end does not matter
 
     Returns
     -------
@@ -145,12 +146,15 @@ def extreme_cases(
     """
     values, group = np.asarray(values, dtype=float), np.asarray(group)
     check_pairs(pairs)
-    seen = values[~np.isnan(values)]
     if values.shape != group.shape or values.ndim != 1:
         raise ValueError(f"group has shape {group.shape}, but values has {values.shape}")
-    if not (np.isfinite([lowest, highest]).all() and lowest < highest):
+    if np.ndim(lowest) == np.ndim(highest) == 0 and not lowest < highest:
         raise ValueError("extreme_cases() needs lowest below highest")
-    if ((seen < lowest) | (seen > highest)).any():
+    lowest, highest = (np.broadcast_to(np.asarray(end, dtype=float), values.shape) for end in (lowest, highest))
+    gaps = np.isnan(values)
+    if not np.isfinite([lowest[gaps], highest[gaps]]).all() or (lowest > highest).any() or np.isinf(values).any():
+        raise ValueError("extreme_cases() needs finite values, and lowest below highest")
+    if ((values < lowest) | (values > highest)).any():
         raise ValueError("extreme_cases() needs every value between lowest and highest")
     found = []
     for in_a, in_b in ((lowest, highest), (highest, lowest)):

@@ -16,6 +16,7 @@ from therapyeval.stats.inputs import (
     make_notes,
     number_word,
 )
+from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
 from therapyeval.stats.summaries import index_pairs, means, quantile_of_sorted, sort_within
 
 _ROUNDING = 64 * np.finfo(float).eps
@@ -59,6 +60,11 @@ def mean(
     The variance is ``G/(G-1) * sum_g(sum_i(y - mean))^2 / n^2`` with G patients, the t distribution has G - 1
     degrees of freedom. Where each patient has one value this is the ordinary t interval.
 
+    Simulated 95% limits hold 90, 92 and 93% with 8, 20 and 50 patients where values are skewed as waiting days are
+    (exponential), 84, 87 and 91% where three quarters of the patients are at the top of the scale, and 94% or more
+    with 200 patients, or with symmetric values. The note says where the values show it. Where 30% are missing, more
+    often at a low baseline, the mean of the others holds 81% with 50 patients: use `completion_weighted`.
+
     Parameters
     ----------
     values : array of float, without NaN (drop missing values first, and count them)
@@ -71,7 +77,8 @@ def mean(
     -------
     Interval
         In the unit of the values. An empty group gives NaN; one patient, or patients that do not differ at
-        all (their spread is 0, which would claim certainty), give the mean without limits. The note says so.
+        all (their spread is 0, which would claim certainty), give the mean without limits. The note says so, and
+        where eight or more patients, but fewer than 25 * skewness^2, have a skewness above 1.
 
     Raises
     ------
@@ -80,7 +87,7 @@ def mean(
         (0, 1).
 
     Source: Liang and Zeger (1986), Biometrika 73:13-22, for a mean, times G/(G-1); metric definitions,
-    section 0.
+    section 0; Cochran (1977), Sampling Techniques, 3rd ed., section 2.15 (skewness).
 
     >>> change = mean(np.array([24.0, 5.0, -8.0]), np.zeros(3, dtype=int), np.array([1, 2, 3]), 1)
     >>> change.estimate, change.low.round(1), change.high.round(1)
@@ -97,13 +104,16 @@ def mean(
         error = np.sqrt(n_clusters / (n_clusters - 1.0) * squares) / n
         flat = error <= _ROUNDING * np.bincount(group, np.abs(values), n_groups) / n
     rules = (n == 0, NO_VALUE), (n_clusters == 1, TWO_PATIENTS), (flat, NO_VARIATION)
-    return _t_interval(estimate, error, n_clusters, level, "t, patient-clustered variance", rules)
+    found = _t_interval(estimate, error, n_clusters, level, "t, patient-clustered variance", rules)
+    found.note[is_lopsided(central_moments(of_patient, pair_group, n_groups)) & (found.note == "")] = LOPSIDED
+    return found
 
 
 def proportion(successes: np.ndarray, n: np.ndarray, *, conf_level: float = 0.95) -> Interval:
     """Shares of a yes/no outcome in many groups at once, with Wilson score intervals.
 
-    No continuity correction. Repeated patients are taken as independent.
+    No continuity correction. Repeated patients are taken as independent. Coverage goes up and down with the share
+    and is 95% on average; simulated with eight people at a share of 0.5 it is 93%.
 
     Parameters
     ----------
@@ -185,7 +195,8 @@ def ratio(sums: PairSums, *, conf_level: float = 0.95) -> Interval:
     """Ratios of sums, a / b, in many groups at once, with intervals by the delta method by patient.
 
     The variance is ``G/(G-1) * sum_g(a_g - R b_g)^2 / b^2`` with G patients, and t has G - 1 degrees of
-    freedom.
+    freedom. Simulated 95% limits of a skewed gain per visit hold 90, 92 and 94% with 8, 20 and 50 patients: with
+    fewer than 50 read them as too narrow.
 
     Parameters
     ----------

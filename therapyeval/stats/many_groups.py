@@ -40,6 +40,8 @@ class _Groups:
 def anova(values: np.ndarray, group: np.ndarray) -> JointTest:
     """One-way analysis of variance: are all means equal, under equal spread?
 
+    Where 10, 20 and 40 people have SDs of 2 : 1 : 0.5 it rejects 24% of simulated equal means: use `welch_anova`.
+
     Parameters
     ----------
     values : array of float, without NaN; one per unit, units independent
@@ -116,6 +118,9 @@ def welch_anova(values: np.ndarray, group: np.ndarray) -> JointTest:
 
 def kruskal_wallis(values: np.ndarray, group: np.ndarray) -> JointTest:
     """Do some groups tend to larger values than others? Kruskal and Wallis, with correction for ties.
+
+    It tests that all groups are alike, spread included: where 10, 20 and 40 people have one mean but SDs of
+    2 : 1 : 0.5 it rejects 13% of simulated studies.
 
     Parameters
     ----------

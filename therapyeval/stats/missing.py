@@ -23,6 +23,8 @@ from therapyeval.stats.intervals import Interval
 METHOD = "inverse-probability weighted, sandwich by patient"
 TWO_EACH = "needs two values in each group for an interval"
 LARGEST_WEIGHT = 20.0       # beyond, a few people stand for many: said in the note, never trimmed
+FEWEST = 30                 # people with a value, counted by weights (Kish): below, simulated limits are too narrow
+FEW = "weighted values of few people: the interval is too narrow"
 
 
 def completion_weighted(
@@ -39,7 +41,8 @@ def completion_weighted(
 
     The probabilities are those of one logistic regression, over all groups, of having a value on the covariates. The
     variance is the sandwich of both steps, so it knows that the weights are estimated; it is summed by patient, times
-    G / (G - 1) with the G patients of the group who are eligible, and t has G - 1 degrees of freedom.
+    G / (G - 1) with the G patients of the group who are eligible, and t has G - 1 degrees of freedom. With 30% missing
+    at random simulated 95% limits hold 92% with 25 patients and 94% with 50 to 200.
 
     Parameters
     ----------
@@ -80,6 +83,7 @@ def completion_weighted(
     heavy = np.bincount(group, known & (weight > LARGEST_WEIGHT), n_groups) > 0
     low, high = _limits(estimate, np.where(note == "", t_quantile(n - 1, level) * error, np.nan), is_share)
     note[heavy & (note == "")] = "a few people stand for many: some weights are above 20"
+    note[_rests_on_few(known, weight, group, n_groups) & (note == "")] = FEW
     return Interval(estimate, low, high, METHOD, note)
 
 
@@ -96,7 +100,9 @@ def completion_weighted_difference(
 
     Put the group among the covariates where it bears on who has a value. The groups share the model of the weights,
     and perhaps patients: the variance of the difference counts both, with G patients in either group, times
-    G / (G - 1), and t has G - 1 degrees of freedom.
+    G / (G - 1), and t has G - 1 degrees of freedom. With 30% missing, by baseline and group, simulated 95% limits hold
+    86, 87 and 93% with 25, 50 and 200 patients in both groups together: with fewer than 200 use `impute` (95%) or an
+    adjusted model.
 
     Parameters
     ----------
@@ -140,7 +146,16 @@ def completion_weighted_difference(
                       (np.full(len(a), bool(problem)), problem),
                       ((n_known[a] == 1) | (n_known[b] == 1) | (n < 3), TWO_EACH),
                       (~(error > 1e-14 * np.maximum(np.abs(mean[a]), np.abs(mean[b]))), ALIKE))
-    return t_contrast(mean[a] - mean[b], error, n - 1, level, METHOD, note)
+    found = t_contrast(mean[a] - mean[b], error, n - 1, level, METHOD, note)
+    few = _rests_on_few(known, weight, group, n_groups)
+    found.note[(few[a] | few[b]) & (note == "")] = FEW
+    return found
+
+
+def _rests_on_few(known: np.ndarray, weight: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Groups that lack values, and whose weighted mean rests on no more than that of a few people with a value."""
+    total, squares = (np.bincount(group, known * weight**power, n_groups) for power in (1, 2))
+    return (np.bincount(group, ~known, n_groups) > 0) & (total**2 < FEWEST * squares)
 
 
 def _check(values: np.ndarray, covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,8 @@ def signed_rank(
     """Typical differences first - second of the same units, in many groups at once, by Wilcoxon's signed rank.
 
     The estimate is the pseudomedian: the median of the means of all pairs of differences (each also with
-    itself). Differences of zero are left out, as in R and in Wilcoxon's paper.
+    itself). Differences of zero are left out, as in R and in Wilcoxon's paper. It is about the mean only where the
+    differences are symmetric: with 20 skewed ones (exponential) simulated 95% limits hold their mean in 87%.
 
     Parameters
     ----------

@@ -77,6 +77,7 @@ def restricted_mean_contrast(
     """Differences a - b, or ratios a / b, of restricted mean survival times.
 
     Rows, horizon and errors as in `restricted_mean`; ratios have their limits on the log scale (delta method).
+    Simulated 95% limits of the difference hold 94% with 20 in each group (the test rejects 7%) and 95% from 50 on.
 
     Parameters
     ----------

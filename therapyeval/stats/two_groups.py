@@ -6,6 +6,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, t_contrast
 from therapyeval.stats.inputs import NO_VALUE, check_codes, check_level, check_values, make_notes
+from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
 from therapyeval.stats.summaries import means, sd
 
 ROUNDING = 10 * np.finfo(float).eps
@@ -16,7 +17,8 @@ def student(
 ) -> Contrast:
     """Differences of two means, a - b, by Student's t, which assumes equal spread in the two groups.
 
-    Each pair is judged by its own two groups. `welch` does not assume equal spread and is the better default.
+    Each pair is judged by its own two groups. `welch` does not assume equal spread and is the better default: where
+    8 people have twice the SD of 30 others, simulated 95% limits hold 82% and the test rejects 18%.
 
     Parameters
     ----------
@@ -70,6 +72,10 @@ def paired(
 ) -> Contrast:
     """Mean differences first - second of the same units, in many groups at once, by the paired t.
 
+    Simulated 95% limits hold 90 and 91% with 8 and 20 units where the differences are skewed (exponential), and 90 to
+    94% with 8 to 50 where three quarters of the scores are at the top of their scale, both times. The note says where
+    the differences show it.
+
     Parameters
     ----------
     first, second : arrays of float, without NaN; one entry per unit each, units independent
@@ -108,7 +114,10 @@ def paired(
         (n == 1, "needs two units for an interval"),
         (flat, "every unit has the same difference: no interval"),
     )
-    return t_contrast(means(difference, group, n_groups), error, n - 1.0, level, "paired t", note)
+    center = means(difference, group, n_groups)
+    found = t_contrast(center, error, n - 1.0, level, "paired t", note)
+    found.note[is_lopsided(central_moments(difference - center[group], group, n_groups)) & (note == "")] = LOPSIDED
+    return found
 
 
 def check_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
