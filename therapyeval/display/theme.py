@@ -92,16 +92,17 @@ CSS = f"""
   .te-section dd {{ margin: 0 0 .7rem; }}
 }}
 @media print {{
-  .te-section {{ max-width: none; font-size: 10pt; }}
+  .te-section {{ max-width: none; font-size: 9pt; }}
+  .te-section p, .te-section ul, .te-section dl, .te-section .te-notes {{ max-width: none; }}
   .te-section h1, .te-section h2, .te-section h3, .te-section .te-caption {{ break-after: avoid; }}
   .te-section .te-figure, .te-section tr, .te-section .te-warning {{ break-inside: avoid; }}
-  .te-section .te-lead {{ font-size: 11pt; }}
-  .te-section .te-note, .te-section .te-notes, .te-section figcaption {{ font-size: 8.5pt; }}
+  .te-section .te-lead {{ font-size: 10pt; }}
+  .te-section .te-note, .te-section .te-notes, .te-section figcaption {{ font-size: 8pt; }}
   .te-section .te-scroll {{ overflow: visible; }}
   .te-section .te-scroll table {{ font-size: 8.5pt; }}
   .te-section .te-scroll tr > :first-child {{ position: static; }}
   .te-section .te-scroll thead {{ display: table-header-group; }}
-  .te-section .te-figure {{ max-width: 12cm; }}
+  .te-section .te-figure {{ max-width: none; }}
   .te-section .te-warning {{ background: {PAPER}; border: 1px solid {ALERT_RULE}; border-left-width: 4px; }}
 }}
 """
