@@ -41,7 +41,7 @@ SMALL = ("kutner", "stroke", "foto", "raintree", "spreadsheet", "billing", "sici
 
 def damage(folder: Path, rng: random.Random) -> None:
     """Mutate one to three files of a folder, more often data than the mapping."""
-    files = sorted(folder.iterdir())
+    files = sorted(path for path in folder.iterdir() if path.is_file())
     data = [path for path in files if path.suffix != ".yml"]
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         path = rng.choice(data) if rng.random() < 0.8 else rng.choice(files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,11 +145,12 @@ def test_raintree_one_row_for_each_appointment_gives_cases_patients_and_visits()
     assert dataset.facts.episodes["discharge_date"].dt.strftime("%Y-%m-%d").fillna("").tolist() == ["2026-04-13", ""]
 
 
-def test_ready_mappings_are_listed_and_used_by_name(capsys):
+def test_ready_mappings_are_listed_and_used_by_name(capsys, tmp_path):
     assert main(["map", "--ready"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ready.names()
-    assert main(["check", str(EXPORTS / "foto"), "--mapping", "foto"]) == 0
-    assert main(["map", str(EXPORTS / "foto"), "--check", "--mapping", "foto"]) == 0
+    copied = shutil.copytree(EXPORTS / "foto", tmp_path / "export")     # `check` remembers definitions beside the data
+    assert main(["check", str(copied), "--mapping", "foto"]) == 0
+    assert main(["map", str(copied), "--check", "--mapping", "foto"]) == 0
 
 
 def test_a_file_of_the_same_name_goes_first(tmp_path, monkeypatch):

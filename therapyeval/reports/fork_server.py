@@ -28,6 +28,7 @@ PRELOAD = ("ipykernel.kernelapp", "ipykernel.ipkernel", "numpy", "pandas", "pyar
            "statsmodels.api", "duckdb", "ibis", "ibis.backends.duckdb", "matplotlib.figure",
            "matplotlib.backends.backend_svg", "great_tables", "yaml", "pyarrow.dataset", "therapyeval.data.dataset",
            "therapyeval.pilot.evaluation", "therapyeval.pilot.sections")
+THREADED = ("polars",)    # begins a thread when imported, and statsmodels imports it where it is installed
 
 
 def is_available() -> bool:
@@ -166,9 +167,13 @@ def _silence() -> None:
 def _preload() -> None:
     import gc
 
+    kept_out = {name: None for name in THREADED if name not in sys.modules}
+    sys.modules.update(kept_out)
     for name in PRELOAD:
         with suppress(Exception):  # what a report does not need may be absent; what it needs fails where it is used
             import_module(name)
+    for name in kept_out:  # a kernel may import it
+        del sys.modules[name]
     gc.collect()
     gc.freeze()
 
