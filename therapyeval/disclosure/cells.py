@@ -63,7 +63,7 @@ def collect(results: Sequence[Result]) -> Cells:
 
 def _without_staff(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows without any count of clinicians, whom the threshold does not protect; `few_staff` marks those about too
-    few of them, and `staff` all (docs/decisions/005)."""
+    few of them, and `staff` all (docs/decisions/003)."""
     named = rows["metric"].map({metric: _registered_population(metric) for metric in rows["metric"].unique()})
     units, clinicians = named.isin(STAFF_UNITS), named == "clinicians"
     people = rows["n_people"].where(units, rows["n"].where(clinicians))

@@ -9,7 +9,7 @@ from therapyeval.errors import ParameterError, UnknownNameError
 
 THRESHOLD = 11   # people behind a cell and behind its complement; 0 may be shown. CMS cell size suppression policy
 MIN_SPREAD = 4   # values that a hidden count must still be able to take. Ours: CMS asks that it cannot be derived
-MIN_STAFF = 3    # clinicians behind a row about them (docs/decisions/005); the threshold counts patients
+MIN_STAFF = 3    # clinicians behind a row about them (docs/decisions/003); the threshold counts patients
 CMS_11 = "cms_11"
 INTERNAL = "internal"
 PUBLIC = "public"
