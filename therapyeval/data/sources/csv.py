@@ -11,6 +11,7 @@ from therapyeval.data.sources import text
 from therapyeval.data.sources.raw import BLANK, CELLS, Raw
 from therapyeval.errors import DataError
 
+LONGEST_NAME = 131_072  # more is an open quotation mark; the csv module stops there too, unless its limit was lifted
 DELIMITERS = (",", ";", "\t", "|")
 GZIP = b"\x1f\x8b"
 
@@ -57,10 +58,14 @@ def read(content: bytes, name: str, *, delimiter: str | None = None, encoding: s
 
 def _header(line: str, delimiter: str, name: str) -> list[str]:
     try:
-        return next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])
-    except csv.Error:  # a line break or more than 128 KB in one name, a delimiter of several characters
+        names = next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])
+        is_sound = all(len(column) <= LONGEST_NAME for column in names)
+    except csv.Error:  # a line break in a name, a delimiter of several characters
+        is_sound = False
+    if not is_sound:
         raise DataError(f"{name}: its first line cannot be read as column names. Is a quotation mark left open? "
-                        "Save it again as CSV.") from None
+                        "Save it again as CSV.")
+    return names
 
 
 def unpacked(content: bytes, name: str) -> bytes:
