@@ -41,6 +41,14 @@ def headache(real_data) -> pd.DataFrame:
 
 
 @pytest.fixture
+def back_pain_visits(real_data) -> pd.DataFrame:
+    """The back pain trial: both visits of everybody randomized."""
+    path = real_data("back_pain_prt") / "Ashar2022_outcomes_demographics.csv"
+    rows = pd.read_csv(path, na_values=["<undefined>"])
+    return rows[(rows["is_patient"] == 1) & rows["group"].notna()]
+
+
+@pytest.fixture
 def sample() -> Callable[[str], Path]:
     """A folder of data_samples."""
     return lambda name: ROOT / "data_samples" / name

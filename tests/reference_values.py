@@ -51,6 +51,18 @@ def stroke():
     return (rows["week8"] - rows["week1"]).to_numpy(dtype=float), pd.factorize(rows["Group"], sort=True)[0]
 
 
+def codes(column):
+    """Groups from 0, in the order of their names."""
+    return pd.factorize(column, sort=True)[0]
+
+
+def stroke_with_dropout():
+    """The weeks of the stroke patients, with the same made-up dropout as in the reference script."""
+    rows = committed("stroke_long")
+    gone = rows["Subject"].isin([3, 8, 14, 20]) & (rows["week"] > 5)
+    return rows[~gone & ~((rows["Subject"] == 11) & (rows["week"] == 4))]
+
+
 def limits(interval):
     """Estimate, low and high as columns."""
     return np.column_stack([interval.estimate, interval.low, interval.high])

@@ -4,15 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from published_values import checks, compare, leave_out
+from reference_values import codes
 from scipy.special import stdtrit
 
 from therapyeval import stats
 from therapyeval.stats.linear_model import least_squares as fit_least_squares
 from therapyeval.stats.linear_model import make_design
-
-
-def codes(column):
-    return pd.factorize(column, sort=True)[0]
 
 
 def spread(contrast):

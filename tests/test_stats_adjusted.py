@@ -21,11 +21,8 @@ def adjusted(rows: pd.DataFrame, outcome: str, group: str, pairs, covariates=(),
 
 
 @pytest.fixture
-def back_pain(real_data) -> pd.DataFrame:
-    path = real_data("back_pain_prt") / "Ashar2022_outcomes_demographics.csv"
-    rows = pd.read_csv(path, na_values=["<undefined>"])
-    rows = rows[(rows["is_patient"] == 1) & rows["group"].notna()]
-    before, after = rows[rows["time"] == 1], rows[rows["time"] == 2]
+def back_pain(back_pain_visits) -> pd.DataFrame:
+    before, after = (back_pain_visits[back_pain_visits["time"] == time] for time in (1, 2))
     return before.merge(after[["id", "odi"]], on="id", suffixes=("1", "2")).dropna(subset=["odi1", "odi2"])
 
 

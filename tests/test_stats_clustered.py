@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from reference_values import agree, committed, reader, table
+from reference_values import agree, codes, committed, reader, stroke_with_dropout, table
 from scipy.special import stdtrit
 
 from therapyeval import stats
@@ -19,23 +19,10 @@ TIGHT = 2e-6         # lme4 and nlme stop a search early; the reference script m
 ANCOVA = ["pk1", "age", "sex", "migraine", "chronicity"]
 
 
-def codes(column):
-    return pd.factorize(column, sort=True)[0]
-
-
-def dropout():
-    """The stroke patients with the same made-up dropout as in the reference script."""
-    rows = committed("stroke_long")
-    gone = rows["Subject"].isin([3, 8, 14, 20]) & (rows["week"] > 5)
-    return rows[~gone & ~((rows["Subject"] == 11) & (rows["week"] == 4))]
-
-
 @pytest.fixture
-def pain(real_data):
-    path = real_data("back_pain_prt") / "Ashar2022_outcomes_demographics.csv"
-    rows = pd.read_csv(path, na_values=["<undefined>"])
-    rows = rows[(rows["is_patient"] == 1) & rows["group"].notna() & rows["pain_avg"].notna()]
-    return rows.astype({"group": int, "time": int, "gender": str})
+def pain(back_pain_visits):
+    rows = back_pain_visits
+    return rows[rows["pain_avg"].notna()].astype({"group": int, "time": int, "gender": str})
 
 
 def published(real_data, folder):
@@ -69,7 +56,7 @@ def test_slopes_of_stroke_patients_agree_with_r_with_random_slopes():
     agree(table(stroke_slopes(committed("stroke_long"))), expected("slope.stroke"), TIGHT)
     agree(table(stroke_slopes(committed("stroke_long"), likelihood="ML", conf_level=0.9)),
           expected("slope.stroke_slope_ml"), TIGHT)
-    agree(table(stroke_slopes(dropout(), [(1, 0), (2, 1)])), expected("slope.stroke_dropout"))
+    agree(table(stroke_slopes(stroke_with_dropout(), [(1, 0), (2, 1)])), expected("slope.stroke_dropout"))
 
 
 def test_slopes_of_stroke_patients_reproduce_the_book(real_data):
@@ -109,7 +96,7 @@ def test_back_pain_trial_agrees_with_r_and_reproduces_the_published_t_and_df(pai
 
 
 def test_visits_of_stroke_patients_with_dropout_agree_with_r():
-    rows = dropout()
+    rows = stroke_with_dropout()
     options = {"subject": rows["Subject"], "visit": rows["week"].to_numpy() - 1, "at": 7, "covariance": "intercept"}
     for since, name in ((None, "at"), (0, "change")):
         found = stats.repeated_difference(rows["ability"], codes(rows["Group"]), [(1, 0), (2, 1)], rows[[]],
@@ -221,7 +208,7 @@ def check_unstructured(case, contrasts, level=0.95):
 
 
 def test_unstructured_visits_of_stroke_patients_agree_with_nlme_gls():
-    rows = dropout()
+    rows = stroke_with_dropout()
     rows = rows[rows["week"] % 2 == 0]
     arm, visit = codes(rows["Group"]), rows["week"].to_numpy() // 2 - 1
     options = {"subject": rows["Subject"], "visit": visit, "at": 3}
@@ -259,7 +246,7 @@ def test_complete_visits_give_the_t_tests_of_each_visit_and_change():
 
 
 def test_the_numbers_of_the_visits_and_the_order_of_rows_do_not_matter():
-    rows = dropout()
+    rows = stroke_with_dropout()
     shuffled = rows.sample(frac=1, random_state=1)
     for covariance in ("unstructured", "intercept"):
         first, second = (stats.repeated_difference(
@@ -311,7 +298,7 @@ def test_intraclass_correlations_agree_with_r_and_with_psych_where_balanced(head
 
 
 def test_intraclass_correlations_after_fixed_effects_agree_with_r(pain):
-    stroke, clustered = dropout(), committed("clustered")
+    stroke, clustered = stroke_with_dropout(), committed("clustered")
     cell = codes(stroke["Group"]) * 8 + stroke["week"].to_numpy() - 1
     agree(intervals(stats.adjusted_icc(stroke["ability"], cell, stroke[[]], stroke["Subject"])),
           expected("icc.stroke_after"))

@@ -7,24 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_values import agree, committed, reader, table
+from reference_values import agree, codes, committed, reader, stroke_with_dropout, table
 
 from therapyeval import stats
 
 expected = reader("clustered")
 ERRORS = ["robust", "scaled", "mancl_derouen"]
 BINARY = {"family": "binomial"}
-
-
-def codes(column):
-    return pd.factorize(column, sort=True)[0]
-
-
-def dropout():
-    """The stroke patients with the same made-up dropout as in the reference script."""
-    rows = committed("stroke_long")
-    gone = rows["Subject"].isin([3, 8, 14, 20]) & (rows["week"] > 5)
-    return rows[~gone & ~((rows["Subject"] == 11) & (rows["week"] == 4))]
 
 
 def stroke(rows, outcome, pairs, covariates=("week",), **options):
@@ -50,7 +39,7 @@ def test_clusters_that_hold_several_groups_agree_with_geepack(error):
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_weeks_of_stroke_patients_agree_with_geepack(error):
-    whole, rows = committed("stroke_long"), dropout()
+    whole, rows = committed("stroke_long"), stroke_with_dropout()
     found = stroke(whole, whole["ability"], [(1, 0), (2, 0)], error=error)
     agree(table(found), expected("gee.stroke_exchangeable", error))
     found = stroke(rows, rows["ability"], [(1, 0), (2, 0)], correlation="ar1", order=rows["week"], error=error)
@@ -59,7 +48,7 @@ def test_weeks_of_stroke_patients_agree_with_geepack(error):
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_odds_ratios_agree_with_geepack(headache, error):
-    rows = dropout()
+    rows = stroke_with_dropout()
     good = (rows["ability"] >= 60).astype(int)
     for correlation, order in (("exchangeable", {}), ("ar1", {"order": rows["week"]})):
         found = stroke(rows, good, [(0, 2), (1, 2)], correlation=correlation, error=error, **order, **BINARY)
@@ -72,7 +61,7 @@ def test_odds_ratios_agree_with_geepack(headache, error):
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_rate_ratios_agree_with_geepack(error):
-    kidney, rows = committed("kidney"), dropout()
+    kidney, rows = committed("kidney"), stroke_with_dropout()
     found = stats.gee_contrast(kidney["status"], kidney["sex"].to_numpy() - 1, [(1, 0)], kidney[["age"]],
                                cluster=kidney["id"], family="poisson", exposure=10 + kidney["time"] % 50, error=error)
     agree(table(found), expected("gee.kidney_poisson", error))
@@ -105,7 +94,7 @@ def test_single_rows_give_the_same_with_every_correlation():
 
 
 def test_a_distance_in_order_counts_not_the_number_of_the_row():
-    rows = dropout().sample(frac=1, random_state=2)
+    rows = stroke_with_dropout().sample(frac=1, random_state=2)
     options = {"correlation": "ar1", "error": "robust"}
     shifted = stroke(rows, rows["ability"], [(1, 0)], order=rows["week"] - 40, **options)
     agree(table(shifted), table(stroke(rows, rows["ability"], [(1, 0)], order=rows["week"], **options)), 1e-9)

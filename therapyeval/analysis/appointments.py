@@ -81,12 +81,19 @@ class _Question:
     def groups(self) -> list[str]:
         return [*self.by, "period"] if self.every else self.by
 
-    def counts(self, *conditions: Condition, by: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        by = self.by if by is None else list(by)
+    def counts(self, *conditions: Condition) -> tuple[pd.DataFrame, pd.DataFrame]:
         counted, left_out = self.cohort.facts.appointments.counts(
-            (*self.cohort.conditions, *conditions), by=by, **self._asked)
-        counted[by], left_out[by] = not_recorded(counted[by]), not_recorded(left_out[by])
+            (*self.cohort.conditions, *conditions), by=self.by, **self._asked)
+        counted[self.by], left_out[self.by] = not_recorded(counted[self.by]), not_recorded(left_out[self.by])
         return counted, left_out
+
+    def without(self, attribute: str) -> pd.DataFrame:
+        """Counts of the appointments that have no value of an attribute."""
+        counted, _ = self.cohort.facts.appointments.counts(self.cohort.conditions, by=[*self.by, attribute],
+                                                           **self._asked)
+        counted = counted[counted[attribute].isna()]
+        counted[self.by] = not_recorded(counted[self.by])
+        return counted
 
     def sums(self, *further: str) -> pd.DataFrame:
         """Of each patient, in the groups and the values of further attributes."""
@@ -142,12 +149,7 @@ def _without(ask: _Question, groups: pd.DataFrame) -> np.ndarray:
     attribute = ask.call.metric.attribute
     if attribute in ask.by:
         return np.where(groups[attribute] == "not recorded", groups["n_people"], 0)
-    numerator, denominator = ask.call.metric.statuses
-    counted, _ = ask.cohort.facts.appointments.counts(
-        ask.cohort.conditions, numerator=numerator, denominator=denominator, by=[*ask.by, attribute],
-        period=ask.period, every=ask.every)
-    counted = counted[counted[attribute].isna()]
-    counted[ask.by] = not_recorded(counted[ask.by])
+    counted = ask.without(attribute)
     if not ask.groups:
         return np.full(len(groups), counted["n_people"].sum())
     return groups[ask.groups].merge(counted[[*ask.groups, "n_people"]], "left", ask.groups)["n_people"].fillna(0)

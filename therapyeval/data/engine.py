@@ -12,7 +12,7 @@ import pandas as pd
 
 from therapyeval.data.sources import parquet
 from therapyeval.data.sources.raw import Raw
-from therapyeval.data.sources.text import OURS
+from therapyeval.data.sources.text import OURS, quoted
 from therapyeval.errors import DataError
 
 LIMIT = "1536MiB"  # of the engine, below the 4 GiB of a read; joining 100 million visits needs more than 1 GiB
@@ -183,10 +183,6 @@ def view(connection, name: str, expression):
 
 def _view(connection, name: str, sql: str) -> None:
     connection.con.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {sql}")
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(path: Path | str) -> str:

@@ -15,7 +15,7 @@ from therapyeval.stats.inputs import (
     number_word,
 )
 from therapyeval.stats.intervals import Interval
-from therapyeval.stats.summaries import index_pairs, means, sd
+from therapyeval.stats.summaries import index_pairs, means, quantile, sd
 
 RESAMPLES = 2000
 SEED = 20260101
@@ -218,7 +218,5 @@ def _resampled(sums: np.ndarray, start: np.ndarray, n_patients: np.ndarray) -> n
 
 def _percentiles(drawn: np.ndarray, levels: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """Quantiles (type 7) of each column, leaving resamples without spread aside."""
-    from therapyeval.stats.summaries import quantile
-
     resample, column = np.nonzero(~np.isnan(drawn))
     return tuple(quantile(drawn[resample, column], column, drawn.shape[1], p) for p in levels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from therapyeval.stats.adjusted_models import check_binary
 from therapyeval.stats.contrasts import Contrast, check_pairs
 from therapyeval.stats.inputs import check_level, check_values
-from therapyeval.stats.propensity import Propensity, check_length, flat_note, join_pairs, propensity_score
+from therapyeval.stats.propensity import Propensity, check_length, each_pair, flat_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,14 +73,9 @@ def doubly_robust_difference(
     check_length(outcome, covariates)
     check_pairs(pairs)
 
-    def one(pair: tuple[int, int]) -> tuple[float, float, str]:
-        propensity = propensity_score(group, pair, covariates)
-        if propensity.note:
-            return np.nan, np.nan, propensity.note
-        return _augmented(outcome[propensity.rows], propensity, is_share)
-
     detail = "logistic" if is_share else "linear"
-    return join_pairs([one(pair) for pair in pairs], level, f"AIPW, {detail} outcome models, influence function")
+    return each_pair(partial(_augmented, is_share=is_share), outcome, group, pairs, covariates, level,
+                     f"AIPW, {detail} outcome models, influence function")
 
 
 def _augmented(y: np.ndarray, propensity: Propensity, is_share: bool) -> tuple[float, float, str]:

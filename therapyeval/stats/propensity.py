@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -190,13 +190,8 @@ def weighted_difference(
         raise ValueError(f"estimand is {estimand!r}, but must be one of {', '.join(ESTIMANDS)}")
     check_pairs(pairs)
 
-    def one(pair: tuple[int, int]) -> tuple[float, float, str]:
-        propensity = propensity_score(group, pair, covariates)
-        if propensity.note:
-            return np.nan, np.nan, propensity.note
-        return _weighted(outcome[propensity.rows], propensity, estimand)
-
-    return join_pairs([one(pair) for pair in pairs], level, f"propensity weights ({estimand}), stacked sandwich")
+    return each_pair(partial(_weighted, estimand=estimand), outcome, group, pairs, covariates, level,
+                     f"propensity weights ({estimand}), stacked sandwich")
 
 
 def check_length(outcome: np.ndarray, covariates: pd.DataFrame) -> None:
@@ -205,8 +200,18 @@ def check_length(outcome: np.ndarray, covariates: pd.DataFrame) -> None:
         raise ValueError(f"covariates has {len(covariates)} rows, but there are {len(outcome)} outcomes")
 
 
-def join_pairs(found: list[tuple[float, float, str]], level: float, method: str) -> Contrast:
-    """One contrast from the estimate, standard error and note of each pair."""
+def each_pair(
+    fit: Callable[[np.ndarray, Propensity], tuple[float, float, str]],
+    outcome: np.ndarray,
+    group: np.ndarray,
+    pairs: Sequence[tuple[int, int]],
+    covariates: pd.DataFrame,
+    level: float,
+    method: str,
+) -> Contrast:
+    """One contrast from what `fit` makes of the outcomes and scores of each pair: estimate, standard error and note."""
+    scores = [propensity_score(group, pair, covariates) for pair in pairs]
+    found = [(np.nan, np.nan, one.note) if one.note else fit(outcome[one.rows], one) for one in scores]
     estimate, error, notes = (np.array([part[i] for part in found], dtype=object) for i in range(3))
     return normal_contrast(estimate.astype(float), error.astype(float), level, method, notes)
 

@@ -121,7 +121,7 @@ def _from_sqlite(path: Path, table: str) -> pa.Table:
     import pyarrow as pa
 
     with _sqlite(path) as connection:
-        cursor = connection.execute(f"SELECT * FROM {_quoted(table)}")
+        cursor = connection.execute(f"SELECT * FROM {text.quoted(table)}")
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
     if any(isinstance(value, bytes) for row in rows for value in row):
@@ -133,11 +133,6 @@ def _from_sqlite(path: Path, table: str) -> pa.Table:
 
 def _word(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else text.plain_number(value)
-
-
-def _quoted(table: str) -> str:
-    """A table name in SQL. It was found in the list of tables."""
-    return '"' + table.replace('"', '""') + '"'
 
 
 @contextmanager
@@ -155,7 +150,7 @@ def _duckdb(path: Path):
 
 def _from_duckdb(path: Path, table: str) -> pa.Table:
     with _duckdb(path) as connection:
-        return connection.sql(f"SELECT * FROM {_quoted(table)}").to_arrow_table()
+        return connection.sql(f"SELECT * FROM {text.quoted(table)}").to_arrow_table()
 
 
 @contextmanager

@@ -100,6 +100,11 @@ def blank_rows(table: pa.Table):
     return blank
 
 
+def quoted(name: str) -> str:
+    """The name of a table or column in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def plain_number(value: float) -> str:
     """A number as a spreadsheet shows it: at most 15 digits, whole numbers without a point.
 
