@@ -249,3 +249,20 @@ def test_stays_are_of_possible_length(read):
     assert told(found, "admit_date before onset_date") == ("warning", "admissions", 1, "4")
     assert told(found, "longer than 730 days") == ("warning", "admissions", 1, "3")     # 731 days
     assert found.facts.stays["days"].tolist() == [730, 10]
+
+
+def test_a_discharge_status_that_does_not_exist_is_missing(read):
+    stays = "".join(f"s{row},p1,2026-01-01,2026-01-11,{status}\n" for row, status in enumerate(
+        ("1", "06", "81", "67", "home", "", "95.0"), 2))
+    found = read(admissions="stay_id,patient_id,admit_date,discharge_date,discharge_status\n" + stays)
+    assert told(found, "discharge_status is no code of UB-04, field 17") == ("warning", "admissions", 2, "5, 6")
+    assert found.facts.stays["discharge_status"].fillna("").tolist() == ["01", "06", "81", "", "", "", "95"]
+
+
+def test_nobody_waits_longer_than_two_years(read):
+    found = read(referrals="referral_id,patient_id,received_date,status,closed_date\n"
+                           "r1,p3,2024-01-01,declined,2025-12-31\nr2,p4,2024-01-01,declined,2026-01-01\n"
+                           "r3,p5,2023-01-01,open,\nr4,p6,2026-03-01,open,\n")
+    assert told(found, "waited longer than 730 days") == ("warning", "referrals", 2, "3, 4")    # 731 days, and more
+    assert found.facts.referrals["days"].tolist()[0] == 730
+    assert found.quality.quarantine[["table", "row"]].to_numpy().tolist() == [["referrals", 3], ["referrals", 4]]

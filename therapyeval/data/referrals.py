@@ -47,9 +47,13 @@ def referral_facts(referrals, chains, cut: pd.Timestamp, describe: list[str], le
     backward = found["eval_date"] < found["received_date"]
     ledger.set_aside(QUARANTINED, "referrals", found[backward], "evaluated before it was received",
                      todo="Entered afterwards: correct received_date, or leave the referral out.")
-    found = found[~backward].reset_index(drop=True)
+    found = _waited(found[~backward], cut)
+    long = found["days"] > schema.MAX_DAYS
+    ledger.set_aside(QUARANTINED, "referrals", found[long], f"waited longer than {schema.MAX_DAYS} days",
+                     todo="Correct received_date, or give the referral the date on which it was closed.")
+    found = found[~long].reset_index(drop=True)
     ledger.use("referrals", found)
-    return _waited(found, cut, describe)
+    return found.astype(COLUMNS)[list(dict.fromkeys((*COLUMNS, *describe)))]
 
 
 def no_referrals() -> pd.DataFrame:
@@ -72,11 +76,10 @@ def _evaluated(table, chains, cut: pd.Timestamp):
     return table.mutate(place=ibis.row_number().over(ordered), eval_date=table.first_eval)
 
 
-def _waited(found: pd.DataFrame, cut: pd.Timestamp, describe: list[str]) -> pd.DataFrame:
+def _waited(found: pd.DataFrame, cut: pd.Timestamp) -> pd.DataFrame:
     evaluated = found["eval_date"].notna()
     closed = found["status"].isin(schema.CLOSED_REFERRALS) & ~evaluated
     end = found["eval_date"].where(evaluated, cut)
     end = end.where(~closed, found["closed_date"].clip(upper=cut))
     days = (end - found["received_date"]).dt.days.astype("float64")
-    frame = found.assign(evaluated=evaluated, days=days.where(days >= 0)).astype(COLUMNS)
-    return frame[list(dict.fromkeys((*COLUMNS, *describe)))]
+    return found.assign(evaluated=evaluated, days=days.where(days >= 0))

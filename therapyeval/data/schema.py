@@ -26,13 +26,16 @@ REGIONS = ("cervical", "thoracic", "lumbar_pelvis", "shoulder", "elbow_wrist_han
            "neuro", "vestibular_balance", "cardiopulmonary", "lymphedema_onc", "pelvic_health", "pediatric_dev",
            "swallowing", "voice", "language_cognition", "speech_fluency", "general")
 EVALUATING, ASSISTANTS = ("PT", "OT", "SLP", "CFY"), ("PTA", "OTA")  # license types; the others have no license
+# discharge status of UB-04, field 17: all codes in use, also those that the metrics treat alike
+DISCHARGE_STATUS = tuple(f"{code:02}" for code in (*range(1, 8), 9, 20, 21, 30, *range(40, 44), 50, 51,
+                                                  *range(61, 67), 69, 70, *range(81, 96)))
 EVENTS = ("fall", "pain_flare", "other_harm", "unplanned_transfer", "complaint", "compliment")
 MISSING_REASONS = ("unable", "language", "refused", "not_done", "not_due")  # those that exclude come first
 INITIAL, DISCHARGE = "initial", "discharge"
 TIMEPOINTS = (INITIAL, "interim", DISCHARGE)
 OLDEST, NEWEST = "1900-01-01", "2099-12-31"  # days outside are placeholders, not dates
 MAX_AGE = 120  # years; metric definitions, section 9
-MAX_DAYS = 730  # longest plausible episode; metric definitions, section 9
+MAX_DAYS = 730  # longest plausible episode, stay or wait; metric definitions, section 9
 
 
 @dataclass(frozen=True)

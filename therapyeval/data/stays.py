@@ -22,7 +22,8 @@ def stay_facts(rows, cut: pd.Timestamp, declared: list[str], ledger: Ledger) -> 
     """One row per stay that began by the data cut; None without a table.
 
     stay, stay_id (for the linking of scores; dropped afterwards), patient, start_date (admission), discharge_date and
-    discharge_status (two digits; missing while the stay is open), days, interruption_days, description.
+    discharge_status (two digits; missing while the stay is open and where there is no such code), days,
+    interruption_days, description.
     `readmit_days`, only where the data say which admissions were acute: days from discharge to the first unplanned
     acute admission of the patient from the next day on. Where there are other stays, acute ones are seen as
     readmissions only.
@@ -40,7 +41,7 @@ def stay_facts(rows, cut: pd.Timestamp, declared: list[str], ledger: Ledger) -> 
     acute = frame["setting"].str.strip().str.lower().eq(ACUTE).fillna(False).astype(bool)
     still = frame["discharge_date"].isna() | (frame["discharge_date"] > cut)
     frame = frame.assign(discharge_date=frame["discharge_date"].mask(still),
-                         discharge_status=_two_digits(frame["discharge_status"]).mask(still))
+                         discharge_status=_known_status(frame, ledger).mask(still))
     extra = {"readmit_days": _days_until(frame, frame[acute & (frame["planned"] != "yes")])} if acute.any() else {}
     frame = frame.assign(**extra)
     if not acute.all():
@@ -97,9 +98,13 @@ def _with_stay(rows, spans, cut: pd.Timestamp):
     return rows.mutate(stay=(rows.date <= cut.date()).ifelse(stay, None)).drop("_named", "_patient", "_only")
 
 
-def _two_digits(status: pd.Series) -> pd.Series:
-    """UB-04 codes as text of two digits; a spreadsheet loses the zero in front."""
-    return status.str.strip().str.removesuffix(".0").str.zfill(2)
+def _known_status(frame: pd.DataFrame, ledger: Ledger) -> pd.Series:
+    """UB-04 codes as text of two digits (a spreadsheet loses the zero in front); missing where none is such."""
+    status = frame["discharge_status"].str.strip().str.removesuffix(".0").str.zfill(2)
+    unknown = status.notna() & ~status.isin(schema.DISCHARGE_STATUS)
+    ledger.problem("warning", "admissions", frame[unknown], "discharge_status is no code of UB-04, field 17",
+                   "Where the patient went is missing there. Correct the code, or map it in mapping.yml.")
+    return status.mask(unknown)
 
 
 def _days_until(stays: pd.DataFrame, acute: pd.DataFrame) -> pd.Series:
