@@ -48,6 +48,13 @@ MODEL = {
         9000,1,0,2026-01-12,2026-01-12 09:30:00,,7,,NOSHOW
         9001,1,0,2026-01-12,,,,,smoker
         9002,1,0,2026-02-16,,52,,1001,LEFS total""",
+    "procedure_occurrence": """
+        procedure_occurrence_id,person_id,procedure_date,quantity,visit_occurrence_id,procedure_source_value,modifier_source_value
+        8000,1,2026-01-05,3,1000,97110,GP
+        8001,1,2026-01-05,,1000,97161,GP
+        8002,1,2026-02-16,1,1001,knee,
+        8003,1,2026-02-16,1,1001,g0283,GP;KX
+        8004,1,2026-02-16,2,,97110,""",
     "payer_plan_period": """
         person_id,payer_plan_period_start_date,payer_plan_period_end_date,payer_source_value
         1,2025-01-01,2025-12-31,OTHER
@@ -124,6 +131,15 @@ def test_scores_are_measurements_and_observations_of_declared_codes(place):
     assert [why for _, why in raw.aside] == ["its code is not among the measures in `codes:`"] * 2
 
 
+def test_charges_are_procedures_with_a_cpt_code(place):
+    raw = canonical(place[0], CODES)["charges"]
+    assert [[a, b, float(c), d, e] for a, b, c, d, e in rows(raw, "visit_id", "cpt", "units", "modifiers",
+                                                             "billed_date")] == [
+        ["1000", "97110", 3, "GP", "2026-01-05"], ["1000", "97161", 1, "GP", "2026-01-05"],
+        ["1001", "G0283", 1, "GP;KX", "2026-02-16"], [None, "97110", 2, None, "2026-02-16"]]
+    assert raw.aside == ((place[1] + 2, "procedure_source_value is no CPT code"),)
+
+
 def test_the_database_is_a_dataset_whose_rows_all_add_up(place, tmp_path):
     where, _ = place
     mapping = tmp_path / "codes.yml"
@@ -136,7 +152,9 @@ def test_the_database_is_a_dataset_whose_rows_all_add_up(place, tmp_path):
     assert scores.loc[(0, "lefs"), ["baseline", "final"]].tolist() == [40, 52]
     tables = dataset.quality.tables
     assert (tables["rows_in"] == tables[["in_facts", "quarantined", "merged", "left_out"]].sum(axis=1)).all()
-    assert set(tables["table"]) == {"patients", "episodes", "visits", "assessments", "staff", "sites"}
+    assert set(tables["table"]) == {"patients", "episodes", "visits", "assessments", "charges", "staff", "sites"}
+    charges = tables.set_index("table").loc["charges"]      # one names no visit, one has no CPT code
+    assert charges[["rows_in", "in_facts", "quarantined", "left_out"]].tolist() == [5, 3, 1, 1]
 
 
 def test_scores_of_a_visit_whose_rows_say_two_episodes_go_by_their_date(tmp_path):

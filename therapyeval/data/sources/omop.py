@@ -23,9 +23,12 @@ STAYS = ("9201", "9203", "262", "32037", "42898160")  # inpatient, emergency, bo
 LINKS = {"visit_occurrence": "1147070", "measurement": "1147138", "observation": "1147165"}  # concepts of key fields
 MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?$"  # a day without a known time
 
+CPT = r"(?:\d{5}|[A-Z]\d{4}|\d{4}[TF])$"  # also HCPCS level II, such as G0283
+
 STAY = "a hospital stay or emergency, no visit"
 OTHER_CARE = "an episode of something else: its codes are not in `codes:`"
 NOT_DECLARED = "its code is not among the measures in `codes:`"
+NO_CPT = "procedure_source_value is no CPT code"
 SCORED = {"measurement": ("measurement_concept_id", "measurement_source_value", "measurement_source_concept_id"),
           "observation": ("observation_concept_id", "observation_source_value", "observation_source_concept_id")}
 
@@ -93,7 +96,8 @@ def canonical(place: str | Path, codes: Mapping[str, str] | None = None) -> dict
     seen = _visits(model, events, spans)
     care = _placed(model, care, seen)
     tables = {"patients": _patients(model), "visits": _with_missed(model, seen, spans),
-              "assessments": _assessments(model, events, seen, spans), "staff": _staff(model), "sites": _sites(model)}
+              "assessments": _assessments(model, events, seen, spans), "charges": _charges(model),
+              "staff": _staff(model), "sites": _sites(model)}
     if "episode" in model:
         tables["episodes"] = _raw(model, ("episode",), care, care.attrs["aside"])
     return {name: raw for name, raw in tables.items() if raw is not None}
@@ -251,6 +255,22 @@ def _episode_of_visit(seen: pd.DataFrame) -> pd.Series:
     """The episode of each visit; none where rows of one visit_id say different ones."""
     rows = seen[["visit_id", "episode_id"]].dropna(subset="visit_id").drop_duplicates()
     return rows.drop_duplicates("visit_id", keep=False).set_index("visit_id")["episode_id"]
+
+
+def _charges(model: _Model) -> Raw | None:
+    """Procedures with a CPT code; a quantity that is not given stands for one."""
+    if "procedure_occurrence" not in model:
+        return None
+    source = model.frame("procedure_occurrence", "procedure_occurrence_id", "visit_occurrence_id", "procedure_date",
+                         "quantity", "procedure_source_value", "modifier_source_value")
+    code = source["procedure_source_value"].str.strip().str.upper()
+    frame = pd.DataFrame({
+        "charge_id": source["procedure_occurrence_id"], "visit_id": source["visit_occurrence_id"], "cpt": code,
+        "modifiers": source["modifier_source_value"], "units": source["quantity"].fillna("1"),
+        "billed_date": source["procedure_date"].str[:10], "_row": source["_row"]})
+    is_cpt = code.str.match(CPT).fillna(False).astype(bool)
+    return _raw(model, ("procedure_occurrence",), frame[is_cpt],
+                [(int(row), NO_CPT) for row in frame.loc[~is_cpt, "_row"]])
 
 
 def _staff(model: _Model) -> Raw | None:
