@@ -41,10 +41,10 @@ def three(numbers):
     return np.resize(numbers, 3) if len(numbers) else np.asarray(numbers, dtype=float)
 
 
-def start(data):
-    """When each site began: never in the sites of group 0; else in visit 1 or 2, by site."""
+def start(data, steps):
+    """When each site began: never in the sites of group 0; else in visit 1, or with two steps in 1 or 2 by site."""
     first = pd.Series(data.group).groupby(data.cluster).transform("first").to_numpy(dtype=int)
-    return np.where(first == 0, np.nan, 1.0 + np.asarray(data.cluster) % 2)
+    return np.where(first == 0, np.nan, 1.0 + np.asarray(data.cluster) % steps)
 
 
 def imputed(data):
@@ -86,9 +86,9 @@ def _shares(name, **options):
     return lambda data: getattr(stats, name)(*shares(data), PAIRS, **options)
 
 
-def _panel(name, **options):
+def _panel(name, steps):
     """Estimators of (outcome, site, period, start)."""
-    return lambda data: getattr(stats, name)(data.value, data.cluster, data.visit, start(data), **options)
+    return lambda data: getattr(stats, name)(data.value, data.cluster, data.visit, start(data, steps))
 
 
 CALLS = {
@@ -108,10 +108,10 @@ CALLS = {
     "cumulative_incidence": lambda d: stats.cumulative_incidence(d.days, d.count, d.group, 3, horizon=5.0),
     "interrupted_mean": lambda d: stats.interrupted_mean(d.value, np.arange(len(d.value)), 3, at=[4]),
     "interrupted_rate": lambda d: stats.interrupted_rate(d.count, d.days, np.arange(len(d.value)), 3, at=[4]),
-    "difference_in_differences": _panel("difference_in_differences"),
-    "event_study": _panel("event_study"),
-    "group_time_effects": _panel("group_time_effects"),
-    "stepped_wedge": _panel("stepped_wedge"),
+    "difference_in_differences": _panel("difference_in_differences", 1),
+    "event_study": _panel("event_study", 1),
+    "group_time_effects": _panel("group_time_effects", 2),
+    "stepped_wedge": _panel("stepped_wedge", 2),
     "growth": lambda d: stats.growth(d.count, d.count[::-1]),
     "standardized_mean": lambda d: stats.standardized_mean(d.value, d.other, d.group, d.cluster, 3),
     "bootstrap_interval": lambda d: stats.bootstrap_interval(

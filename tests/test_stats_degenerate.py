@@ -3,6 +3,8 @@
 200 cases here, 5,000 in `make study-degenerate`.
 """
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,6 +94,30 @@ def options(n_cases):
 @pytest.mark.parametrize("name", CALLS)
 def test_degenerate_data_give_numbers_or_a_reason(name):
     options(SUITE)(given(degenerate())(lambda data: judge(name, data)))()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_calls_reach_the_estimators(name):
+    """On plain data every call gives a number: else the tests above would see refusals only."""
+    random, n = np.random.default_rng(3), 60
+    group = np.repeat([0, 1, 2], n // 3)
+    data = Data(value=random.normal(50, 12, n), other=random.normal(52, 12, n), flag=(random.random(n) < 0.4) * 1.0,
+                count=random.integers(0, 3, n), days=random.choice(DAYS["many"], n), group=group,
+                cluster=np.arange(n) // 3, visit=np.arange(n) % 3,
+                covariates=pd.DataFrame({"age": random.integers(20, 90, n) * 1.0}))
+    assert has_number(CALLS[name](data))
+
+
+def has_number(answer):
+    """Whether there is a finite number in any estimate, statistic or other floats of an answer."""
+    if is_dataclass(answer):
+        return any(has_number(getattr(answer, field.name)) for field in fields(answer))
+    if isinstance(answer, tuple | list | dict):
+        return any(map(has_number, answer.values() if isinstance(answer, dict) else answer))
+    if isinstance(answer, pd.DataFrame):
+        return has_number(answer.select_dtypes("number").to_numpy(dtype=float))
+    answer = np.asarray(answer)
+    return answer.dtype.kind == "f" and np.isfinite(answer).any()
 
 
 @pytest.mark.study
