@@ -22,6 +22,7 @@ _HOMES = {
     "completers": "analysis",
     "mcid_band": "analysis",
     "instrument_mix": "analysis",
+    "sample_size": "analysis",
     "release": "disclosure",
     "control_chart": "benchmark.control_chart",
     "quality": "review.data_quality",

@@ -15,8 +15,8 @@ from therapyeval.formatting import listed
 IN_MCIDS = "mcid"
 
 
-def read_margin(text: str, margin: float | str, scale: Scale, is_share: bool) -> float:
-    """A margin in units of the metric, from a number or from "0.5 MCID".
+def read_margin(text: str, margin: float | str, scale: Scale, is_share: bool, named: str = "margin") -> float:
+    """A margin, or another size of an effect, in units of the metric, from a number or from "0.5 MCID".
 
     >>> read_margin("score_change:odi", "0.5 MCID", Scale("points", 10.0, "higher"), is_share=False)
     5.0
@@ -32,12 +32,12 @@ def read_margin(text: str, margin: float | str, scale: Scale, is_share: bool) ->
     except ValueError:
         size = np.nan
     if not 0 < size < np.inf or unit.strip().lower() not in ("", IN_MCIDS):
-        raise ParameterError(f"margin={str(margin)[:40]!r}: write a number above 0 in units of the metric, or "
+        raise ParameterError(f"{named}={str(margin)[:40]!r}: write a number above 0 in units of the metric, or "
                              "\"0.5 MCID\".")
     if unit and not scale.mcid:
-        raise ParameterError(f"{text} has no registered MCID: give the margin as a number of {scale.unit}.")
+        raise ParameterError(f"{text} has no registered MCID: give the {named} as a number of {scale.unit}.")
     if is_share and (unit or size >= 1):
-        raise ParameterError(f"{text} is a proportion: the margin is a difference of shares between 0 and 1, such as "
+        raise ParameterError(f"{text} is a proportion: the {named} is a difference of shares between 0 and 1, such as "
                              "0.1.")
     return size * scale.mcid if unit else size
 

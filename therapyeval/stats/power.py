@@ -34,6 +34,32 @@ def design_effect(cluster_size: float, icc: float, *, cv: float = 0.0) -> float:
     return 1 + ((1 + cv**2) * cluster_size - 1) * icc
 
 
+def upper_sd(sd: float, n: int, *, level: float = 0.8) -> float:
+    """The one-sided upper limit of the SD of n normal values: what to plan with, where the SD comes from few people.
+
+    Parameters
+    ----------
+    sd : float, 0 or more
+    n : int, 2 or more
+    level : float, between 0 and 1
+
+    Raises
+    ------
+    ValueError
+        Where an argument is out of range.
+
+    Source: Browne (1995), Stat Med 14:1933-1940.
+
+    >>> round(upper_sd(10.0, 24), 3)
+    11.568
+    """
+    from scipy.special import chdtri
+
+    if not sd >= 0 or n < 2 or not 0 < level < 1:
+        raise ValueError("upper_sd() needs an sd of 0 or more, an n of 2 or more and a level between 0 and 1")
+    return float(sd * np.sqrt((n - 1) / chdtri(n - 1, level)))
+
+
 def power_means(
     n_a: float, n_b: float, difference: float, sd: float, *, alpha: float = 0.05, design_effect: float = 1.0
 ) -> float:
@@ -266,6 +292,28 @@ def n_for_proportions(
         raise ValueError("share_a equals share_b: no sample size finds a difference")
     options = {"alpha": alpha, "design_effect": design_effect}
     return _smallest(lambda a, b: power_proportions(a, b, share_a, share_b, **options), power, ratio)
+
+
+def n_for_share(share: float, half_width: float, *, conf_level: float = 0.95) -> int:
+    """How many units give a normal interval of a share this half width.
+
+    Parameters
+    ----------
+    share, half_width, conf_level : float, between 0 and 1
+
+    Raises
+    ------
+    ValueError
+        Where an argument is out of range.
+
+    Source: Fleiss, Levin and Paik (2003), chapter 2: z^2 p (1 - p) / h^2, rounded up.
+
+    >>> n_for_share(0.8, 0.10)
+    62
+    """
+    if not (0 < share < 1 and 0 < half_width < 1 and 0 < conf_level < 1):
+        raise ValueError("share, half_width and conf_level must lie between 0 and 1")
+    return ceil(_z(1 - conf_level) ** 2 * share * (1 - share) / half_width**2 - 1e-9)
 
 
 def _smallest(power_of, power: float, ratio: float) -> tuple[int, int]:
