@@ -207,6 +207,16 @@ def test_files_in_parts_gzip_and_a_broken_line_keep_their_line_numbers(tmp_path)
     assert raw.aside == ((2, "a line that is not one JSON resource"),)
 
 
+@pytest.mark.parametrize("wrong", [{"id": 7}, {"status": ["active"]}, {"type": [coded(7)]},
+                                   {"period": {"start": ["2026-01-12"]}}])
+def test_a_number_or_a_list_in_place_of_a_text_breaks_its_line_only(tmp_path, wrong):      # found by the fuzz study
+    lines = [PATIENTS[0], EPISODES[0], EPISODES[1] | wrong]
+    (tmp_path / "all.ndjson").write_text("\n".join(map(json.dumps, lines)))
+    tables = canonical(tmp_path, CODES)
+    assert tables["episodes"].table["episode_id"].to_pylist() == ["e1"]
+    assert tables["patients"].aside == ((3, "a line that is not one JSON resource"),)
+
+
 def test_a_folder_of_resources_is_a_dataset_and_its_mapping_declares_the_codes(export):
     folder = export(*PATIENTS, *EPISODES, encounter("c1", "finished", "2026-01-05T09:05:00Z"),
                     encounter("c2", "finished", "2026-02-16T09:05:00Z"), observation("o1", "72100-1", 20, "2026-01-05"),

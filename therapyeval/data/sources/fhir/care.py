@@ -61,7 +61,7 @@ def _episode(body: dict) -> dict:
     end = (period.get("end") or "")[:10]
     return {"episode_id": body["id"], "patient_id": id_of(body.get("patient")),
             "codes": codes_of(*body.get("type") or ()), "site_id": id_of(body.get("managingOrganization")),
-            "start_date": (period.get("start") or "")[:10], "end_date": end, 
+            "start_date": (period.get("start") or "")[:10], "end_date": end,
             "discharge_date": end if status == "finished" else None, "status": status,
             "referral_id": id_of(first(body.get("referralRequest"))), "lead_staff_id": id_of(body.get("careManager"))}
 

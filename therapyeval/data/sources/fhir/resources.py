@@ -15,6 +15,7 @@ from therapyeval.errors import DataError
 
 REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?$")
 ENTERED_IN_ERROR = "entered in error"
+SEVERAL = ("codes", "derived_from", "values")
 
 
 @dataclass
@@ -64,10 +65,24 @@ def _lines(path: Path, flatten: Mapping[str, Callable[[dict], dict]]) -> tuple[d
             body = json.loads(line)
             kind = body["resourceType"]
             if kind in flatten:
-                parsed.setdefault(kind, []).append((number, flatten[kind](body)))
+                parsed.setdefault(kind, []).append((number, _flat(flatten[kind](body))))
         except (ValueError, TypeError, KeyError, AttributeError):
             bad.append(number)
     return parsed, bad, number
+
+
+def _flat(row: dict) -> dict:
+    """The row, where every value is a text or nothing, those of SEVERAL several of them: what FHIR says, too.
+
+    Raises
+    ------
+    TypeError
+        Where a number, a list or an object stands in place of a text.
+    """
+    texts = [text for name, value in row.items() for text in (value if name in SEVERAL else (value,))]
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise TypeError("no text where FHIR has one")
+    return row
 
 
 def reference(value: Mapping | None) -> tuple[str | None, str | None]:
