@@ -242,3 +242,10 @@ def test_importing_the_data_package_loads_no_engine():
     code = ("import sys, therapyeval.data\nassert 'pandas' not in sys.modules\n"
             "import therapyeval.data.dataset\nassert not {'ibis', 'duckdb', 'pyarrow.parquet'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_word_that_would_steer_a_screen_is_told_with_a_mark(tmp_path):                    # found by the fuzz study
+    path = tmp_path / "mapping.yml"
+    path.write_text('version: 1\n"\\e[2J\\0": 1\n')
+    with pytest.raises(DataError, match="`\ufffd\\[2J\ufffd`"):
+        read_dataset(tmp_path)

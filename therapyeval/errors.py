@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 LONGEST = 80  # signs of a name that are shown
+_UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # all controls but the end of a line
 
 
 class TherapyevalError(Exception):
-    """Base of all errors that are told to users; `exit_code` is what the command returns."""
+    """Base of all errors that are told to users; `exit_code` is what the command returns.
+
+    Words of a file that a message quotes cannot upset a screen: what steers one is shown as U+FFFD.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_UNSEEN.sub("\ufffd", message))
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: one line, no stack and no paths."""
