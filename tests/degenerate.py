@@ -188,7 +188,8 @@ HELPERS = {name for name in stats.__all__ if inspect.isclass(getattr(stats, name
     "pair_sums", "sd", "quantile", "extremes", "counts", "n_distinct", "index_pairs", "sort_within",
     "quantile_of_sorted", "pooled_sd", "smallest_expected", "dispersion", "adjust_p", "design_effect", "upper_sd",
     "power_means", "detectable_difference", "n_for_means", "power_proportions", "detectable_proportions",
-    "n_for_proportions", "n_for_share", "propensity_weights", "effective_size", "smd_numeric", "smd_categorical"}
+    "n_for_proportions", "n_for_share", "cumulative_hazard", "propensity_weights", "effective_size", "smd_numeric",
+    "smd_categorical"}
 RATIOS = {"hazard_ratio", "risk_ratio", "odds_ratio", "fisher", "mcnemar", "mantel_haenszel", "rate_ratio",
           "adjusted_rate_ratio", "proportional_odds", "firth_odds_ratio", "growth", "number_needed", "gee_contrast",
           "time_quantile", "ratio", "e_value", "e_value_difference", "interrupted_rate", "survival_curve"}

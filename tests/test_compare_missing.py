@@ -145,18 +145,26 @@ def test_with_nothing_missing_every_rule_gives_the_plain_difference(cohort_from)
 
 @pytest.mark.parametrize(("metric", "options", "words"), [
     (CHANGE, {"missing": "guess"}, "Use one of complete, impute"),
-    (CHANGE, {"missing": "impute", "model": "mann_whitney"}, "be pooled over imputations. Models that can: welch"),
+    (CHANGE, {"missing": "impute", "model": "mann_whitney"}, "has none: it works on ranks. Models that can be pooled "
+     "over imputations: welch"),
+    (RESPONDER, {"missing": "impute", "model": "fisher"}, "its limits are exact. Models .*: logistic"),
+    (CHANGE, {"missing": "impute", "model": "tukey"}, "hold for all pairs together"),
     (CHANGE, {"missing": "impute", "subgroups": "sex"}, "missing='complete' only"),
     (CHANGE, {"missing": "worst", "adjust": "age"}, "Leave adjust out"),
     (CHANGE, {"missing": "weight", "model": "welch"}, "has a model of its own"),
     (CHANGE, {"missing": "weight", "cluster": "sex"}, "Leave cluster out"),
-    (CHANGE, {"missing": "impute", "cluster": "sex"}, "takes units as independent"),
     (CHANGE, {"model": "iptw"}, "needs covariates: name in adjust"),
     (CHANGE, {"model": "mixed"}, "needs units that belong together"),
 ])
 def test_what_does_not_fit_says_why(headache, metric, options, words):
     with pytest.raises(ParameterError, match=words):
         headache(metric, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"cluster": "arm"}])
+def test_several_units_of_one_patient_are_not_imputed(cohort_from, options):
+    with pytest.raises(ParameterError, match="takes patients as independent"):
+        te.compare(dropout(cohort_from, every=True), "score_change:odi", groups="arm", missing="impute", **options)
 
 
 def test_a_group_without_any_value_gives_a_note(cohort_from):
@@ -166,6 +174,13 @@ def test_a_group_without_any_value_gives_a_note(cohort_from):
         found = row(te.compare(cohort, "score_change:odi", groups="arm", missing=rule), statistic="difference",
                     unit="percent")
         assert np.isnan(found["estimate"]) and found["note"] != ""
+
+
+@pytest.mark.parametrize(("model", "statistic"), [("firth", "odds_ratio"), ("linear", "risk_difference")])
+def test_imputed_shares_have_every_model_with_standard_errors(headache, model, statistic):
+    found = row(headache(RESPONDER, missing="impute", model=model, adjust=["baseline"]), statistic=statistic,
+                estimand="imputed")
+    assert found["conf_low"] < found["estimate"] < found["conf_high"] and "Rubin's rules" in found["method"]
 
 
 # ---- groups not randomized
@@ -247,8 +262,25 @@ def test_gee_agrees_with_r(headache):
     agree(numbers(mean, statistic="difference")[:3],
           -CLUSTERED_IN_R("gee.acupuncture_exchangeable", "mancl_derouen")[0, [0, 2, 1]], SEARCHED)
     share = headache(RESPONDER, adjust=["baseline", "age"], model="gee", cluster="site_id")
-    agree(numbers(share, statistic="odds_ratio", estimand="complete_case"),
-          CLUSTERED_IN_R("gee.acupuncture_binomial", "mancl_derouen")[0, :4], SEARCHED)
+    agree(numbers(share, statistic="risk_difference", estimand="complete_case"),
+          CLUSTERED_IN_R("gee.acupuncture_risks", "mancl_derouen")[0, :4], SEARCHED)
+    agree(numbers(share, statistic="odds_ratio", estimand="complete_case")[:3],
+          CLUSTERED_IN_R("gee.acupuncture_binomial", "mancl_derouen")[0, :3], SEARCHED)
+    risk = row(share, statistic="risk_difference", estimand="complete_case")["estimate"]
+    assert row(share, statistic="number_needed", estimand="complete_case")["estimate"] == approx(1 / risk)
+
+
+@pytest.mark.parametrize(("variance", "rule"), [("CR1", "CR1 standard errors"), ("HC3", "CR2 standard errors")])
+def test_the_variance_by_cluster_is_cr1_only_where_asked_for(headache, variance, rule):
+    found = headache(FINAL, adjust=ADJUST, cluster="site_id", variance=variance)
+    assert rule in row(found, statistic="difference")["method"]
+    if variance == "CR1":
+        agree(numbers(found, statistic="difference")[:3], -CLUSTERED_IN_R("cr1.acupuncture")[0, [0, 2, 1]])
+
+
+def test_cr1_needs_clusters(headache):
+    with pytest.raises(ParameterError, match="cluster goes with variance CR1 or CR2"):
+        headache(FINAL, adjust=ADJUST, variance="CR1")
 
 
 # ---- times

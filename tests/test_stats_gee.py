@@ -60,6 +60,36 @@ def test_odds_ratios_agree_with_geepack(headache, error):
 
 
 @pytest.mark.parametrize("error", ERRORS)
+def test_standardized_risk_differences_agree_with_geepack(headache, error):
+    rows = stroke_with_dropout()
+    good = (rows["ability"] >= 60).astype(int)
+    for correlation, order in (("exchangeable", {}), ("ar1", {"order": rows["week"]})):
+        found = stroke(rows, good, [(0, 2), (1, 2)], correlation=correlation, error=error, effect="risk_difference",
+                       conf_level=0.9, **order, **BINARY)
+        agree(table(found), expected(f"gee.stroke_risks_{correlation}", error))
+    better = headache["pk5"] <= 0.65 * headache["pk1"]
+    found = stats.gee_contrast(better, headache["group"].to_numpy(), [(1, 0)], headache[["pk1", "age"]],
+                               cluster=headache["practice_id"], error=error, effect="risk_difference", **BINARY)
+    agree(table(found), expected("gee.acupuncture_risks", error))
+
+
+def test_without_covariates_the_risk_difference_is_that_of_the_shares_where_clusters_are_of_one_size():
+    rows = committed("stroke_long")
+    good = (rows["ability"] >= 60).astype(int)
+    found = stroke(rows, good, [(1, 0), (2, 0)], covariates=(), effect="risk_difference", **BINARY)
+    share = good.groupby(codes(rows["Group"])).mean()
+    agree(found.estimate, [share[1] - share[0], share[2] - share[0]])
+
+
+def test_an_effect_that_the_family_does_not_have_is_refused():
+    rows = committed("stroke_long")
+    with pytest.raises(ValueError, match="poisson has rate_ratio"):
+        stroke(rows, rows["ability"], [(1, 0)], family="poisson", effect="risk_difference")
+    with pytest.raises(ValueError, match="odds_ratio or risk_difference"):
+        stroke(rows, (rows["ability"] >= 60).astype(int), [(1, 0)], effect="risk_ratio", **BINARY)
+
+
+@pytest.mark.parametrize("error", ERRORS)
 def test_rate_ratios_agree_with_geepack(error):
     kidney, rows = committed("kidney"), stroke_with_dropout()
     found = stats.gee_contrast(kidney["status"], kidney["sex"].to_numpy() - 1, [(1, 0)], kidney[["age"]],

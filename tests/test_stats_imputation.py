@@ -1,6 +1,7 @@
 """Multiple imputation, Rubin's rules, tipping points, worst and best case; against R mice."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -61,8 +62,8 @@ def odds_of_women(frame):
 def test_pooled_contrasts_agree_with_mice():
     frames = filled_by_mice(lung(), "pool.lung")
     agree(row(stats.pool([women_against_men(frame) for frame in frames])), expected("pool.lung")[0])
-    ratio = stats.pool([odds_of_women(frame) for frame in frames], log=True, conf_level=0.9)
-    agree(row(ratio), expected("pool.lung")[1])
+    endless = [replace(odds_of_women(frame), df_residual=np.nan) for frame in frames]       # dfcom = Inf in R
+    agree(row(stats.pool(endless, conf_level=0.9)), expected("pool.lung")[1])
 
 
 def programs(frame, pair=(0, 2), variance="HC3"):
@@ -76,6 +77,69 @@ def test_pooled_contrasts_with_robust_errors_agree_with_mice():
     agree(row(stats.pool([programs(frame) for frame in frames])), expected("pool.stroke")[1])
 
 
+def ratios_of_women(frame):
+    """Odds, Firth, proportional odds, Poisson, negative binomial, hazards: sex 2 against 1."""
+    sex, pairs, age, time = frame["sex"].to_numpy(dtype=int), [(2, 1)], frame[["age"]], frame["time"]
+    rate = (time // 50, frame["age"], sex, pairs, frame[["ecog"]])
+    return [odds_of_women(frame), stats.firth_odds_ratio(frame["seen"], sex, pairs, age, limits="wald"),
+            stats.proportional_odds(np.digitize(time, [150, 300], right=True), sex, pairs, age),
+            stats.adjusted_rate_ratio(*rate, family="poisson"), stats.adjusted_rate_ratio(*rate),
+            stats.hazard_ratio(time, frame["seen"], sex, pairs, age)]
+
+
+def ratios_of_programs(frame):
+    """The same kinds of ratios: C against A."""
+    arm, pairs, week1, none = frame["arm"].to_numpy(), [(2, 0)], frame[["week1"]], frame[[]]
+    week8, exposure = frame["week8"], 10 + frame["week4"].clip(lower=0)
+    good = (week8 >= 80).astype(int)
+    return [stats.adjusted_risk(good, arm, pairs, none, effect="odds_ratio"),
+            stats.firth_odds_ratio(good, arm, pairs, week1, limits="wald"),
+            stats.proportional_odds(np.digitize(week8, [40, 70], right=True), arm, pairs, week1),
+            stats.adjusted_rate_ratio(week8.clip(lower=0) // 10, exposure, arm, pairs, week1, family="poisson"),
+            stats.adjusted_rate_ratio(week8.clip(lower=0) // 1, exposure, arm, pairs, week1),
+            stats.hazard_ratio(week8.clip(lower=1), np.ones(len(arm)), arm, pairs, none)]
+
+
+@pytest.mark.parametrize(("make", "rows", "case"), [(ratios_of_women, lung, "lung"),
+                                                    (ratios_of_programs, stroke, "stroke")])
+def test_pooled_ratios_agree_with_mice(make, rows, case):
+    made = zip(*(make(frame) for frame in filled_by_mice(rows(), f"pool.{case}")), strict=True)
+    levels = [0.9 if case == "lung" and not place else 0.95 for place in range(6)]
+    found = [row(stats.pool(each, conf_level=level)) for each, level in zip(made, levels, strict=True)]
+    agree(found, expected(f"ratios.{case}"), SEARCHED)
+    closed = [0, 3, 5]                                           # polr, glm.nb and brglm2 stop their search early
+    agree(np.array(found)[closed], expected(f"ratios.{case}")[closed])
+
+
+def at_sites(rows, case):
+    """Made-up sites with made-up shifts, as in the reference script."""
+    place = np.arange(len(rows))
+    if case == "lung":
+        return rows.assign(site=place // 19, time=rows["time"] + 40 * (place // 19 % 5))
+    return rows.assign(site=place % 6, week8=rows["week8"] + 10 * (place % 6 % 3))
+
+
+def clustered(frame, case):
+    """GEE of a share, GEE of a mean, mixed model."""
+    plain, frame = frame, at_sites(frame, case)
+    if case == "lung":
+        group, pairs, of_share, outcome = frame["sex"].to_numpy(dtype=int), [(2, 1)], ["age"], frame["time"]
+        good, of_mean = frame["seen"], ["age"]
+    else:
+        group, pairs, of_share, outcome = frame["arm"].to_numpy(), [(2, 0)], [], frame["week8"]
+        good, of_mean = (plain["week8"] >= 80).astype(int), ["week1"]
+    options = {"cluster": frame["site"], "error": "robust"}
+    return [stats.gee_contrast(good, group, pairs, frame[of_share], family="binomial", **options),
+            stats.gee_contrast(outcome, group, pairs, frame[of_mean], **options),
+            stats.mixed_difference(outcome, group, pairs, frame[of_mean], cluster=frame["site"])]
+
+
+@pytest.mark.parametrize(("rows", "case"), [(lung, "lung"), (stroke, "stroke")])
+def test_pooled_effects_of_clusters_agree_with_mice(rows, case):
+    made = zip(*(clustered(frame, case) for frame in filled_by_mice(rows(), f"pool.{case}")), strict=True)
+    agree([row(stats.pool(each)) for each in made], expected(f"clusters.{case}"), SEARCHED)
+
+
 def test_with_nothing_missing_the_pooled_contrast_is_that_of_the_data():
     rows = committed("lung").assign(group=lambda d: d["sex"] - 1)
     one = stats.welch(rows["time"], rows["group"].to_numpy(), [(1, 0)])
@@ -84,7 +148,7 @@ def test_with_nothing_missing_the_pooled_contrast_is_that_of_the_data():
           [one.estimate, one.low, one.high, one.p_value])
     assert pooled.missing_information[0] == pooled.monte_carlo_error[0] == 0
     ratio = stats.adjusted_risk(rows["seen"], rows["group"].to_numpy(), [(1, 0)], rows[["age"]], effect="risk_ratio")
-    again = stats.pool([ratio] * 3, log=True).effect
+    again = stats.pool([ratio] * 3).effect
     agree([again.estimate, again.low, again.high, again.p_value],
           [ratio.estimate, ratio.low, ratio.high, ratio.p_value])
     assert np.isnan(again.df[0])
@@ -101,8 +165,8 @@ def test_any_estimator_with_symmetric_limits_can_be_pooled():
               for effect in ("risk_ratio", "odds_ratio")]
     ratios += [stats.proportional_odds(np.digitize(rows["time"], [50, 150]), arm, pairs, age),
                stats.adjusted_rate_ratio(rows["karno"], rows["time"], arm, pairs, age)]
-    for found, log in [(one, False) for one in plain] + [(one, True) for one in ratios]:
-        agree(table(stats.pool([found] * 3, log=log).effect), table(found))
+    for found in plain + ratios:
+        agree(table(stats.pool([found] * 3).effect), table(found))
 
 
 def contrast(estimate, error, df=np.nan):
@@ -110,7 +174,8 @@ def contrast(estimate, error, df=np.nan):
     half = 1.959963984540054 * np.asarray(error, dtype=float)
     estimate = np.asarray(estimate, dtype=float)
     blank = np.full(len(estimate), "", dtype=object)
-    return Contrast(estimate, estimate - half, estimate + half, estimate, np.full(len(estimate), df), "made up", blank)
+    return Contrast(estimate, estimate - half, estimate + half, estimate, np.full(len(estimate), df), "made up", blank,
+                    "identity")
 
 
 def test_rubins_rules_by_hand():
@@ -133,11 +198,46 @@ def test_an_imputation_without_a_number_gives_none():
 
 def test_contrasts_that_cannot_be_pooled_are_refused():
     one, two = contrast([1.0], [1.0]), contrast([1.0, 2.0], [1.0, 1.0])
-    newcombe = stats.risk_difference(np.array([56, 48]), np.array([70, 80]), [(0, 1)])
-    for wrong, options in (([one], {}), ([one, two], {}), ([newcombe, newcombe], {}), ([one, one], {"log": True}),
-                           ([one, one], {"conf_level": 1.5})):
+    ratio = replace(one, scale="log")
+    for wrong, options in (([one], {}), ([one, two], {}), ([one, ratio], {}), ([one, one], {"conf_level": 1.5})):
         with pytest.raises(ValueError):
             stats.pool(wrong, **options)
+    with pytest.raises(ValueError, match="symmetric"):
+        stats.pool([replace(one, high=one.high + 1)] * 2)
+
+
+def test_ranks_exact_and_joint_limits_cannot_be_pooled():
+    rows = committed("veteran")
+    arm, pairs, none = rows["trt"].to_numpy() - 1, [(1, 0)], rows[[]]
+    k, n = np.array([56, 48]), np.array([70, 80])
+    flag = (rows["time"] > 100).to_numpy(dtype=int)
+    for found in (stats.risk_difference(k, n, pairs), stats.score_risk_difference(k, n, pairs),
+                  stats.fisher(k, n, pairs), stats.rate_ratio(k, n, pairs), stats.tukey(rows["time"], arm, pairs),
+                  stats.games_howell(rows["time"], arm, pairs), stats.mann_whitney(rows["time"], arm, pairs),
+                  stats.permutation(rows["time"], arm, pairs, draws=200),
+                  stats.firth_odds_ratio(flag, arm, pairs, none)):
+        with pytest.raises(ValueError, match="made of a standard error"):
+            stats.pool([found, found])
+
+
+def test_wald_limits_of_firth_are_finite_under_separation_and_other_limits_are_refused():
+    flag, arm, none = np.repeat([0, 1], 6), np.repeat([0, 1], 6), pd.DataFrame(index=range(12))
+    wald, profile = (stats.firth_odds_ratio(flag, arm, [(1, 0), (2, 0)], none, limits=name)
+                     for name in ("wald", "profile"))
+    agree(wald.estimate, profile.estimate)                       # 13 x 13: half a case in each cell
+    agree(wald.estimate[0], 13.0**2)
+    assert 0 < wald.low[0] < wald.estimate[0] < wald.high[0] and wald.note.tolist() == ["", "a group has no value"]
+    assert wald.df_residual == 10 and profile.scale == ""
+    with pytest.raises(ValueError, match="limits is 'score'"):
+        stats.firth_odds_ratio(flag, arm, [(1, 0)], none, limits="score")
+
+
+def test_an_imputation_whose_model_fails_leaves_no_ratio():
+    flag, arm, none = np.array([0, 0, 1, 0, 1, 1]), np.repeat([0, 1], 3), pd.DataFrame(index=range(6))
+    ratio = [stats.adjusted_risk(each, arm, [(1, 0)], none, effect="odds_ratio") for each in (flag, 1 * (arm == 1))]
+    found = stats.pool(ratio).effect
+    assert np.isnan([found.estimate, found.low, found.p_value]).all() and "separate" in found.note[0]
+    assert "separate" in stats.pool(ratio[1:] * 2).effect.note[0]
 
 
 # ---- tipping point, worst and best case
@@ -251,6 +351,14 @@ def test_the_posterior_of_a_regression_is_that_of_lm():
     check_posterior(rows[["one", "k", "a"]], rows["time"], "posterior.veteran")
     strokes = committed("stroke")
     check_posterior(strokes[["week1"]].assign(one=1.0)[["one", "week1"]], strokes["week8"], "posterior.stroke")
+
+
+def test_the_cumulative_hazard_is_that_of_survfit():
+    for rows, event, case in ((committed("lung").dropna(subset=["time", "seen"]), "seen", "hazard.226"),
+                              (committed("veteran"), "status", "hazard.137")):
+        agree(stats.cumulative_hazard(rows["time"], rows[event]), expected(case))
+    with pytest.raises(ValueError, match="negative"):
+        stats.cumulative_hazard([1.0, -1], [1, 0])
 
 
 def test_donors_are_the_nearest_as_found_by_trying_all():

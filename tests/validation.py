@@ -86,6 +86,6 @@ class Writer:
 
 if __name__ == "__main__":
     folder = Path(__file__).parent
-    tests = sorted(str(path) for pattern in ("test_stats_*.py", "test_compare_missing.py", "test_published_numbers.py")
+    tests = sorted(str(path) for pattern in ("test_stats_*.py", "test_compare_missing*.py", "test_published_numbers.py")
                    for path in folder.glob(pattern))
     sys.exit(pytest.main(["-q", "--durations=0", "--deselect", "therapyeval", *tests], plugins=[Writer()]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import therapyeval as te
 from therapyeval.errors import DataError, TherapyevalError, UnknownNameError, UsageError
+from therapyeval.stats.variances import VARIANCES
 
 if TYPE_CHECKING:
     from therapyeval.data import Dataset
@@ -315,8 +316,8 @@ def _add_questions(commands: argparse._SubParsersAction) -> None:
     compare.add_argument("--reference", action="append", metavar="R", help="group that others are compared with")
     compare.add_argument("--adjust", action="append", default=[], metavar="C", help="covariate; may be repeated")
     compare.add_argument("--cluster", metavar="C", help="attribute whose values are clusters")
-    compare.add_argument("--variance", choices=("HC3", "HC2", "classical", "CR2"), default="HC3",
-                         help="of an adjusted difference of means (HC3)")
+    compare.add_argument("--variance", choices=VARIANCES, default="HC3",
+                         help="of an adjusted difference (HC3); with clusters CR2, or CR1 where that is asked for")
     compare.add_argument("--missing", choices=("complete", "impute", "weight", "worst", "best"), default="complete",
                          help="what is done about units without a value (complete: left out and counted)")
     compare.add_argument("--model", metavar="M", help="such as student, mann_whitney, logistic, mixed, iptw or cox "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ from therapyeval import stats
 from therapyeval.analysis.contrast_rows import check_line, effect_lines, joint_line, to_frames
 from therapyeval.analysis.effects import Effect, Scale, beside, make_scale
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
-from therapyeval.analysis.incomplete import RULES, apply_rule, tipping_lines
+from therapyeval.analysis.filling import Filled, fill, tipping_lines
+from therapyeval.analysis.incomplete import RULES, apply_rule
 from therapyeval.analysis.margins import check_margin, margin_lines, read_margin
 from therapyeval.analysis.model_checks import run_checks
-from therapyeval.analysis.models import SHARES, VARIANCES, choose
+from therapyeval.analysis.models import SCORES, SHARES, choose
 from therapyeval.analysis.sample import COMPLETE, NOMINAL, WEIGHT, Asked, Sample, kind_of, make_samples, reference_pairs
 from therapyeval.analysis.subgroups import check_subgroups, subgroup_lines
 from therapyeval.analysis.summarize import answered
@@ -25,6 +27,7 @@ from therapyeval.errors import NotEvaluableError, ParameterError
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, parse_period
 from therapyeval.result import ALL_GROUPS, CHECK, Result, check_names, make_frame
+from therapyeval.stats.variances import VARIANCES
 
 P_ADJUSTMENTS = ("holm", "hochberg", "benjamini_hochberg")
 OTHER_TESTS = ("interaction", "equivalence", "non_inferiority")
@@ -59,13 +62,14 @@ def compare(cohort: Cohort, metric: str | Sequence[str], *, groups: str, referen
     groups : attribute that names the groups
     reference : group, or groups, that every other group is compared with (default: the first in order)
     adjust : covariates: attributes, and "baseline" for the measure's own baseline score
-    cluster : attribute whose values are clusters (CR2). None means by patient as soon as any patient has two units
-    variance : HC3, HC2, classical or CR2, of an adjusted difference of means
+    cluster : attribute whose values are clusters. None means by patient as soon as any patient has two units
+    variance : HC3, HC2 or classical, of an adjusted difference of independent units; where units belong together it is
+        CR2, or CR1 where that is asked for (too small below some 40 clusters)
     missing : what is done about units without a value or a covariate; they are counted in `n_missing`, never in `n`.
-        "complete": left out. "impute": filled 50 times from groups, covariates and what foretells a value (baseline,
-        age, visits), pooled by Rubin's rules; with the tipping point. "weight": the others weighted for having a value.
-        "worst", "best": at the end of the scale that is worst, or best, for the first group named, and the other way
-        round in the second
+        "complete": left out. "impute": filled 50 times from groups, covariates, clusters named and what foretells a
+        value (baseline, age, visits), pooled by Rubin's rules; for means with the tipping point. "weight": the others
+        weighted for having a value. "worst", "best": at the end of the scale that is worst, or best, for the first
+        group named, and the other way round in the second; of a class without order outside it, or in it
     model : name of one in `analysis.models.MODELS` (student, mann_whitney, logistic, mixed, iptw, cox ...). None takes
         the default for the kind of metric, the covariates and the clusters; `method` says which and why
     subgroups : attributes whose values are subgroups stated beforehand (HC3 or logistic), with the interaction test
@@ -137,9 +141,10 @@ def _compare(call: Call, cohort: Cohort, question: _Question) -> Result:
     values = {name: each.keys[name].to_numpy()[each.group] for name, each in by_subgroup.items()}
     samples = make_samples(call, cohort, units, pairs, question.asked)
     scale = make_scale(call, cohort.facts)
+    filling = cache(lambda: fill(call, cohort, samples[0]))              # once, for all classes
     try:
-        found += _all_classes(call, units) + [_answer(call, cohort, sample, scale, values, question)
-                                              for sample in samples]
+        found += _all_classes(call, units, question) + [_answer(call, cohort, sample, scale, values, question, filling)
+                                                        for sample in samples]
     except ValueError as problem:
         raise ParameterError(f"{call.text}: {problem}. Correct the arguments, or name another model.") from None
     rows, people = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
@@ -159,16 +164,16 @@ def _group_rows(call: Call, units: Units, question: _Question) -> tuple[pd.DataF
 
 
 def _answer(call: Call, cohort: Cohort, sample: Sample, scale: Scale, values: dict[str, np.ndarray],
-            question: _Question) -> tuple[pd.DataFrame, pd.DataFrame]:
+            question: _Question, filling: Callable[[], Filled]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows about several groups under one rule for the missing: effects, tests, subgroups, margins, checks."""
-    kind = kind_of(call)
+    kind = NOMINAL if sample.level else kind_of(call)
     if values and question.asked.missing != COMPLETE:
         raise ParameterError(f"{call.text}: subgroups come with missing='complete' only. Leave one of the two out.")
     if sample.rule == WEIGHT and question.model:
         raise ParameterError(f"{call.text}: missing='weight' has a model of its own, a weighted difference. Leave "
                              "model out.")
     named, why = choose(call.text, kind, sample, question.model)
-    answer = apply_rule(call, cohort, named, sample, scale)
+    answer = apply_rule(call, cohort, named, sample, scale, filling)
     model, sample = answer.model, answer.sample
     contrast = model.fit(sample)
     statistic = model.effect_of(sample)
@@ -176,7 +181,8 @@ def _answer(call: Call, cohort: Cohort, sample: Sample, scale: Scale, values: di
     method = model.method(sample, contrast.method, "" if sample.rule == WEIGHT else why)
     main = Effect(statistic, contrast, unit, (sample.units.note,) * len(sample.pairs), method)
     lines = effect_lines([main, *beside(model.beside, sample, main, scale)], sample)
-    lines += tipping_lines(answer, main, scale)
+    if answer.filled and kind in SCORES:
+        lines += tipping_lines(answer.filled, answer.single, sample, main, scale)
     if model.joint and sample.units.n_groups > 2:
         lines.append(joint_line(model.joint(sample), sample.units))
     if values:
@@ -194,9 +200,9 @@ def _answer(call: Call, cohort: Cohort, sample: Sample, scale: Scale, values: di
 _UNITS = {"hazard_ratio": "ratio", "odds_ratio": "ratio", "rate_ratio": "ratio", "rank_difference": "ranks"}
 
 
-def _all_classes(call: Call, units: Units) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Of classes without order: are the shares of all of them the same in all groups?"""
-    if kind_of(call) != NOMINAL:
+def _all_classes(call: Call, units: Units, question: _Question) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Of classes without order: are the shares of all of them the same in all groups? Of complete cases only."""
+    if kind_of(call) != NOMINAL or question.asked.missing != COMPLETE:
         return []
     sample = Sample(units, units.used, units.value, pd.DataFrame(index=range(len(units.row))), [],
                     Asked((), None, "HC3", 0.95))

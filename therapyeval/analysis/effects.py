@@ -82,10 +82,19 @@ def _odds_ratio(sample: Sample, main: Effect, scale: Scale) -> Effect:
     return _of_risks("odds_ratio", sample)
 
 
+def _gee_odds_ratio(sample: Sample, main: Effect, scale: Scale) -> Effect | None:
+    """That of the model whose standardized risks are the main effect."""
+    if not sample.is_share:
+        return None
+    each = [stats.gee_contrast(one.value, one.group, one.pairs, one.covariates, cluster=one.cluster, family="binomial",
+                               conf_level=one.conf_level) for one in sample.completions or (sample,)]
+    found = stats.pool(each, conf_level=sample.conf_level).effect if sample.completions else each[0]
+    return Effect("odds_ratio", found, "ratio", ("",) * len(sample.pairs), found.method)
+
+
 def _of_risks(name: str, sample: Sample) -> Effect:
     if sample.completions:
-        found = stats.pool([_adjusted(name, one) for one in sample.completions], log=True,
-                           conf_level=sample.conf_level).effect
+        found = stats.pool([_adjusted(name, one) for one in sample.completions], conf_level=sample.conf_level).effect
     elif sample.cluster is None and sample.asked.adjust:
         found = _adjusted(name, sample)
     else:
@@ -153,7 +162,7 @@ def _honest(low: float, high: float, through: bool) -> str:
 
 EFFECTS: dict[str, Callable[[Sample, Effect, Scale], Effect | None]] = {
     "mcid": _in_mcids, "hedges_g": _hedges_g, "superiority": _superiority, "risk_ratio": _risk_ratio,
-    "odds_ratio": _odds_ratio, "number_needed": _number_needed,
+    "odds_ratio": _odds_ratio, "gee_odds_ratio": _gee_odds_ratio, "number_needed": _number_needed,
     "e_value": _e_value}
 
 

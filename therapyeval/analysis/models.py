@@ -15,8 +15,8 @@ from therapyeval import stats
 from therapyeval.analysis.sample import IMPUTE, NOMINAL, ORDERED, Sample
 from therapyeval.errors import NotEvaluableError, ParameterError, UnknownNameError
 from therapyeval.formatting import listed
+from therapyeval.stats.variances import CLUSTERED
 
-VARIANCES = ("HC3", "HC2", "classical", "CR2")
 DRAWS = 20_000                       # random exchanges where there are too many to try all
 EXACT_EXCHANGES = 200_000
 SCORES, SHARES = ("mean", "median"), ("proportion", NOMINAL)
@@ -43,10 +43,11 @@ class Model:
     equal_spread : whether it assumes that
     margin : "limits" or "score": how a margin is tested; "" where it cannot be
     p_adjusted : whether its P values are adjusted for several contrasts already
-    pools : whether its intervals are symmetric, so that Rubin's rules can pool them over imputations
+    unpooled : why Rubin's rules cannot pool its intervals over imputations; "" where they can, the limits being made
+        of a standard error
+    each : what is fitted to each imputation, where that is not `fit`
     weights : whom its propensity weights speak of ("ATE", "ATT", "overlap"), or "matched"; "" for other models
     needs_covariates, needs_clusters : whether it is nothing without them
-    of_shares : what its differences are called where values are shares
     """
 
     name: str
@@ -62,15 +63,15 @@ class Model:
     equal_spread: bool = False
     margin: str = ""
     p_adjusted: bool = False
-    pools: bool = False
+    unpooled: str = ""
+    each: Fit | None = None
     weights: str = ""
     needs_covariates: bool = False
     needs_clusters: bool = False
-    of_shares: str = "risk_difference"
 
     def effect_of(self, sample: Sample) -> str:
         """What the estimates are called."""
-        return self.of_shares if sample.is_share and self.statistic == "difference" else self.statistic
+        return "risk_difference" if sample.is_share and self.statistic == "difference" else self.statistic
 
     def method(self, sample: Sample, fitted: str, why: str) -> str:
         """The model in words: covariates, estimator, clusters, and why it was chosen."""
@@ -99,8 +100,9 @@ def with_covariates(name: str, **fixed: object) -> Fit:
 
 
 def least_squares(sample: Sample) -> stats.Contrast:
-    """Adjusted difference with the variance asked for, or CR2 where units belong together."""
-    variance = sample.asked.variance if sample.cluster is None else "CR2"
+    """Adjusted difference with the variance asked for; CR2 (or CR1, if asked for) where units belong together."""
+    asked = sample.asked.variance
+    variance = asked if sample.cluster is None or asked in CLUSTERED else "CR2"
     return with_covariates("adjusted_difference", variance=variance, cluster=sample.cluster)(sample)
 
 
@@ -151,8 +153,8 @@ def mixed(sample: Sample) -> stats.Contrast:
 
 
 def gee(sample: Sample) -> stats.Contrast:
-    family = "binomial" if sample.is_share else "gaussian"
-    return with_covariates("gee_contrast", cluster=sample.cluster, family=family)(sample)
+    kind = {"family": "binomial", "effect": "risk_difference"} if sample.is_share else {}
+    return with_covariates("gee_contrast", cluster=sample.cluster, **kind)(sample)
 
 
 def log_rank(sample: Sample) -> stats.JointTest:
@@ -160,41 +162,48 @@ def log_rank(sample: Sample) -> stats.JointTest:
 
 
 BESIDE_SCORES = ("mcid", "hedges_g", "number_needed", "e_value")
+RANKS, EXACT_LIMITS, SCORE_LIMITS = "it works on ranks", "its limits are exact", "its limits are score limits"
+TOGETHER = "its limits hold for all pairs together"
 
 MODELS: dict[str, Model] = {model.name: model for model in (
-    Model("welch", SCORES, "difference", values_only("welch"), pools=True, joint=of_values("welch_anova"),
+    Model("welch", SCORES, "difference", values_only("welch"), joint=of_values("welch_anova"),
           beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, margin="limits"),
-    Model("student", SCORES, "difference", values_only("student"), pools=True, joint=of_values("anova"),
+    Model("student", SCORES, "difference", values_only("student"), joint=of_values("anova"),
           beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, margin="limits", equal_spread=True),
-    Model("ancova", SCORES, "difference", least_squares, title=("ANCOVA on {}", "difference of means"), pools=True,
+    Model("ancova", SCORES, "difference", least_squares, title=("ANCOVA on {}", "difference of means"),
           beside=("mcid", "hedges_g"), checks=(*RESIDUALS, "overlap", "clusters"), adjusts=True,
           clusters=True, margin="limits"),
-    Model("tukey", SCORES, "difference", values_only("tukey"), joint=of_values("anova"),
+    Model("tukey", SCORES, "difference", values_only("tukey"), unpooled=TOGETHER, joint=of_values("anova"),
           beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, equal_spread=True, p_adjusted=True),
     Model("games_howell", SCORES, "difference", values_only("games_howell"), joint=of_values("welch_anova"),
-          beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, p_adjusted=True),
+          unpooled=TOGETHER, beside=("mcid", "hedges_g", "superiority"), checks=RESIDUALS, p_adjusted=True),
     Model("permutation", SCORES, "difference", permutation, beside=("mcid", "hedges_g", "superiority"),
-          checks=("spread", "influence")),
+          checks=("spread", "influence"), unpooled="its limits come from exchanges"),
     Model("mann_whitney", SCORES, "shift", values_only("mann_whitney"), joint=of_values("kruskal_wallis"),
-          beside=("mcid", "superiority")),
+          beside=("mcid", "superiority"), unpooled=RANKS),
     Model("dunn", SCORES, "rank_difference", values_only("dunn"), joint=of_values("kruskal_wallis"),
-          beside=("superiority",)),
+          beside=("superiority",), unpooled=RANKS),
     Model("newcombe", SHARES, "risk_difference", counts_only("risk_difference"), joint=of_table,
-          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score"),
+          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score",
+          unpooled=SCORE_LIMITS),
     Model("miettinen_nurminen", SHARES, "risk_difference", counts_only("score_risk_difference"), joint=of_table,
-          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score"),
-    Model("logistic", SHARES, "risk_difference", with_covariates("adjusted_risk"), pools=True,
+          beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected",), margin="score",
+          unpooled=SCORE_LIMITS),
+    Model("logistic", SHARES, "risk_difference", with_covariates("adjusted_risk"),
           beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected", "overlap", "convergence"),
           adjusts=True, margin="limits"),
     Model("linear", SHARES, "risk_difference", least_squares,
-          title=("linear model of the shares on {}", "difference of proportions"), pools=True,
+          title=("linear model of the shares on {}", "difference of proportions"),
           beside=("risk_ratio", "odds_ratio", "number_needed"), checks=("expected", "overlap", "clusters"),
           adjusts=True, clusters=True, margin="limits"),
-    Model("fisher", SHARES, "odds_ratio", counts_only("fisher"), checks=("expected",)),
-    Model("mid_p", SHARES, "odds_ratio", counts_only("fisher", mid_p=True), checks=("expected",)),
+    Model("fisher", SHARES, "odds_ratio", counts_only("fisher"), checks=("expected",), unpooled=EXACT_LIMITS),
+    Model("mid_p", SHARES, "odds_ratio", counts_only("fisher", mid_p=True), checks=("expected",),
+          unpooled=EXACT_LIMITS),
     Model("firth", SHARES, "odds_ratio", with_covariates("firth_odds_ratio"),
+          each=with_covariates("firth_odds_ratio", limits="wald"),
           checks=("expected", "overlap", "convergence"), adjusts=True),
-    Model("rate_ratio", ("ratio",), "rate_ratio", totals_ratio, checks=("dispersion",)),
+    Model("rate_ratio", ("ratio",), "rate_ratio", totals_ratio, checks=("dispersion",),
+          unpooled=EXACT_LIMITS),
     Model("poisson", ("ratio",), "rate_ratio", count_model("poisson"), checks=("dispersion", "overlap", "convergence"),
           adjusts=True),
     Model("negative_binomial", ("ratio",), "rate_ratio", count_model("negative_binomial"),
@@ -202,7 +211,7 @@ MODELS: dict[str, Model] = {model.name: model for model in (
     Model("proportional_odds", (ORDERED,), "odds_ratio", with_covariates("proportional_odds"),
           checks=("overlap", "convergence"), adjusts=True),
     *(Model(name, (*SCORES, *SHARES), "difference", fit, title=(title, ""), beside=BESIDE_SCORES, weights=weights,
-            checks=NOT_RANDOMIZED, adjusts=True, needs_covariates=True, margin="limits", pools=True)
+            checks=NOT_RANDOMIZED, adjusts=True, needs_covariates=True, margin="limits")
       for name, weights, title, fit in (
           ("iptw", "ATE", "weighted on {}", with_covariates("weighted_difference", estimand="ATE")),
           ("iptw_att", "ATT", "weighted on {}", with_covariates("weighted_difference", estimand="ATT")),
@@ -212,9 +221,9 @@ MODELS: dict[str, Model] = {model.name: model for model in (
     Model("mixed", SCORES, "difference", mixed, beside=("mcid", "hedges_g"),
           checks=(*RESIDUALS, "overlap", "icc", "clusters", "convergence"), adjusts=True, clusters=True,
           needs_clusters=True, margin="limits"),
-    Model("gee", (*SCORES, *SHARES), "difference", gee, beside=("mcid", "hedges_g"),
-          checks=("overlap", "icc", "clusters", "convergence"), adjusts=True, clusters=True, needs_clusters=True,
-          of_shares="odds_ratio"),
+    Model("gee", (*SCORES, *SHARES), "difference", gee,
+          beside=("mcid", "hedges_g", "gee_odds_ratio", "number_needed"), margin="limits",
+          checks=("overlap", "icc", "clusters", "convergence"), adjusts=True, clusters=True, needs_clusters=True),
     Model("rmst", ("time",), "difference", of_time, joint=log_rank),
     Model("cox", ("time",), "hazard_ratio", hazards, checks=("hazards", "overlap", "clusters", "convergence"),
           adjusts=True, clusters=True),
@@ -249,7 +258,7 @@ def choose(text: str, kind: str, sample: Sample, named: str | None) -> tuple[Mod
     adjusted, clustered = bool(sample.asked.adjust), sample.cluster is not None
     if named is None:
         name = DEFAULTS.get((kind, adjusted, clustered))
-        if sample.rule == IMPUTE and name and not MODELS[name].pools:
+        if sample.rule == IMPUTE and name and MODELS[name].unpooled:
             name = "logistic" if kind in SHARES else name
         if name is None:
             raise NotEvaluableError(f"{text}: no model for {_words(kind, adjusted, sample)} yet. {_fitting(kind)}")
@@ -272,7 +281,7 @@ def choose(text: str, kind: str, sample: Sample, named: str | None) -> tuple[Mod
 
 def pooling_models(kind: str) -> list[str]:
     """Names of the models that can be pooled over imputations."""
-    return [model.name for model in MODELS.values() if kind in model.kinds and model.pools]
+    return [model.name for model in MODELS.values() if kind in model.kinds and not model.unpooled]
 
 
 def _words(kind: str, adjusted: bool, sample: Sample) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -121,7 +121,7 @@ def reference_pairs(levels: Sequence[object], groups: str,
 
 
 def make_samples(call: Call, cohort: Cohort, units: Units, pairs: list[tuple[int, int]], asked: Asked) -> list[Sample]:
-    """One sample per rule for the missing and, where classes have no order, per class.
+    """One sample per rule for the missing and, where classes have no order or are weighted, per class.
 
     Raises
     ------
@@ -134,17 +134,19 @@ def make_samples(call: Call, cohort: Cohort, units: Units, pairs: list[tuple[int
     if units.weight is not None:
         complete &= np.nan_to_num(units.weight) > 0
     _refuse_infinite(call.text, units.value[complete], covariates[complete])
-    values = -units.value if kind_of(call) == ORDERED else units.value        # classes are listed from the best down
+    kind = kind_of(call)
+    values = -units.value if kind == ORDERED else units.value        # classes are listed from the best down
 
     def sample(used: np.ndarray, value: np.ndarray, **rule: str) -> Sample:
-        cluster, clustered = _clusters(call, cohort, units, used, asked.cluster)
-        return Sample(units, used, value, covariates, pairs, asked, cluster, clustered,
-                      is_share=kind_of(call) in ("proportion", NOMINAL), **rule)
+        cluster, clustered = find_clusters(call, cohort, units, used, asked.cluster)
+        is_share = bool(rule.get("level")) or kind == "proportion"
+        return Sample(units, used, value, covariates, pairs, asked, cluster, clustered, is_share=is_share, **rule)
 
-    if kind_of(call) == NOMINAL:
-        return [sample(complete, (values == place).astype(float), level=name)
+    rule = {"estimand": ESTIMANDS[asked.missing], "rule": asked.missing}
+    if kind == NOMINAL or (kind == ORDERED and asked.missing == WEIGHT):       # there is no weighted odds model
+        return [sample(complete, (units.value == place).astype(float), level=name, **rule)
                 for place, name in enumerate(units.levels)]
-    found = [sample(complete, values, estimand=ESTIMANDS[asked.missing], rule=asked.missing)]
+    found = [sample(complete, values, **rule)]
     if call.metric.two_rules:
         achieved = np.where(units.used, np.nan_to_num(units.value), 0)
         found.append(sample(units.eligible & known, achieved, estimand=MISSING_NOT_ACHIEVED))
@@ -173,8 +175,19 @@ def _covariates(call: Call, cohort: Cohort, units: Units, adjust: tuple[str, ...
     return found
 
 
-def _clusters(call: Call, cohort: Cohort, units: Units, used: np.ndarray,
-              cluster: str | None) -> tuple[np.ndarray | None, str]:
+def complete_sample(sample: Sample, values: np.ndarray, group: np.ndarray, pairs: list[tuple[int, int]],
+                    covariates: pd.DataFrame | None = None, *, exposure: np.ndarray | None = None,
+                    event: np.ndarray | None = None, cluster: np.ndarray | None = None) -> Sample:
+    """A sample of one unit per patient that all have a value; what is not given it does not have."""
+    n = len(values)
+    units = replace(sample.units, value=values, group=group, reason=np.full(n, "", dtype=object), weight=exposure,
+                    event=event, patient=np.arange(n), row=np.arange(n), shared={})
+    return replace(sample, units=units, used=np.ones(n, dtype=bool), all_values=values, pairs=pairs, completions=(),
+                   all_covariates=pd.DataFrame(index=range(n)) if covariates is None else covariates, cluster=cluster)
+
+
+def find_clusters(call: Call, cohort: Cohort, units: Units, used: np.ndarray,
+                  cluster: str | None) -> tuple[np.ndarray | None, str]:
     """Cluster codes of the units used, and by what; None where every unit stands alone."""
     if cluster is not None:
         frame = population_frame(cohort.facts, call.population)

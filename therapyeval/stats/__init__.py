@@ -51,6 +51,7 @@ _HOMES = {
     "completion_weighted_difference": "missing",
     "Imputations": "imputation",
     "impute": "imputation",
+    "cumulative_hazard": "imputation_models",
     "Pooled": "pooling",
     "TippingPoint": "departures",
     "pool": "pooling",

@@ -86,16 +86,17 @@ def adjusted_risk(
     fit = None if problem else fit_logistic(design.columns, outcome)
     if problem or fit.problem:
         return no_contrast(len(a), method, problem or fit.problem)
+    left = float(len(outcome) - len(fit.beta))
     if effect == "odds_ratio":
-        return _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method)
-    risk, slope = _standardized(design, fit.beta)
+        return _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method, left)
+    risk, slope = standardized_risks(design, fit.beta)
     if effect == "risk_ratio":
         risk, slope = np.log(risk), slope / risk[:, None]
     note, a, b = _present(design, a, b)
     gap = slope[a] - slope[b]
     error = np.sqrt(np.einsum("ij,jk,ik->i", gap, fit.covariance, gap))
     estimate = np.where(note == "", risk[a] - risk[b], np.nan)
-    return normal_contrast(estimate, error, level, method, note, log=effect == "risk_ratio")
+    return normal_contrast(estimate, error, level, method, note, log=effect == "risk_ratio", df_residual=left)
 
 
 def adjusted_rate_ratio(
@@ -167,7 +168,8 @@ def adjusted_rate_ratio(
     fit = None if problem else fit_model(design.columns, events, np.log(exposure))
     if problem or fit.problem:
         return no_contrast(len(a), method, problem or fit.problem)
-    return _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method)
+    left = float(len(events) - len(fit.beta))
+    return _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method, left)
 
 
 def check_binary(outcome: np.ndarray) -> np.ndarray:
@@ -185,15 +187,16 @@ def _present(design: Design, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, 
     return make_notes(len(a), (~there, NO_GROUP)), *columns
 
 
-def _linear_contrast(design, beta, covariance, a, b, level, method) -> Contrast:
+def _linear_contrast(design, beta, covariance, a, b, level, method, df_residual) -> Contrast:
     """Exponentials of differences between the coefficients of two groups."""
     note, a, b = _present(design, a, b)
     variance = covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]
     estimate = np.where(note == "", beta[a] - beta[b], np.nan)
-    return normal_contrast(estimate, np.sqrt(np.maximum(variance, 0)), level, method, note, log=True)
+    return normal_contrast(estimate, np.sqrt(np.maximum(variance, 0)), level, method, note, log=True,
+                           df_residual=df_residual)
 
 
-def _standardized(design: Design, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardized_risks(design: Design, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean risk of all units as if in each group, and its gradient by the coefficients."""
     from scipy.special import expit
 

@@ -13,12 +13,11 @@ from therapyeval.stats.inputs import check_cluster, check_codes, check_level, ch
 from therapyeval.stats.intervals import check_shares, proportion
 from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
 from therapyeval.stats.summaries import means, n_distinct, sd
+from therapyeval.stats.variances import CLUSTERED, VARIANCES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VARIANCES = ("classical", "HC2", "HC3", "CR1", "CR2")
-CLUSTERED = {"CR1": " by cluster, clusters - 1 df", "CR2": " by cluster, Satterthwaite df"}
 NO_GROUP = "a group has no value"
 ALIKE = "no variation within the groups: no interval"
 
@@ -27,7 +26,10 @@ ALIKE = "no variation within the groups: no interval"
 class Contrast:
     """Differences a - b between groups, or ratios a / b where the function says so; one entry per pair (a, b).
 
-    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN.
+    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN. The last two are for
+    `pool`. ``scale`` is where the limits are the estimate -/+ t or z standard errors, "identity" or "log"; "" where
+    they are made otherwise (ranks, exact, score, profile). ``df_residual`` is what the data leave beyond the
+    coefficients where the limits have z; NaN where that is not known.
     """
 
     estimate: np.ndarray
@@ -37,6 +39,8 @@ class Contrast:
     df: np.ndarray
     method: str
     note: np.ndarray
+    scale: str = ""
+    df_residual: float = np.nan
 
 
 def welch(
@@ -277,11 +281,12 @@ def t_contrast(
     error, df = np.where(clear, error, np.nan), np.where(clear, df, np.nan)
     half = t_quantile(df, level) * error
     p_value = t_p_value(estimate / error, df)
-    return Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note)
+    return Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note, "identity")
 
 
 def normal_contrast(
-    estimate: np.ndarray, error: np.ndarray, level: float, method: str, note: np.ndarray, *, log: bool = False
+    estimate: np.ndarray, error: np.ndarray, level: float, method: str, note: np.ndarray, *, log: bool = False,
+    df_residual: float = np.nan,
 ) -> Contrast:
     """Estimate -/+ z * standard error; with ``log`` given as logarithms and returned as ratios.
 
@@ -296,7 +301,7 @@ def normal_contrast(
     if log:
         with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
             numbers = tuple(np.exp(part) for part in numbers)
-    return Contrast(*numbers, p_value, df, method, note)
+    return Contrast(*numbers, p_value, df, method, note, "log" if log else "identity", df_residual)
 
 
 def no_contrast(length: int, method: str, reason: str) -> Contrast:

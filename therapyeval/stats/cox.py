@@ -104,7 +104,8 @@ def hazard_ratio(
     plain, error = (np.sqrt(np.einsum("ij,jk,ik->i", gap, matrix, gap)) for matrix in (fit.covariance, covariance))
     few, alike = np.full(len(a), n_clusters < 2), error <= _ROUNDING * plain
     note = make_notes(len(a), (~there, NO_GROUP), (few, TWO_CLUSTERS), (alike, ALIKE_CLUSTERS))
-    return normal_contrast(np.where(there, gap @ fit.beta, np.nan), error, level, method, note, log=True)
+    return normal_contrast(np.where(there, gap @ fit.beta, np.nan), error, level, method, note, log=True,
+                           df_residual=max(float(event.sum() - len(fit.beta)), 1.0))
 
 
 def proportional_hazards(

@@ -42,7 +42,6 @@ def tipping_point(
     deltas: Sequence[float],
     *,
     target: float | None = None,
-    log: bool = False,
     conf_level: float = 0.95,
 ) -> TippingPoint:
     """Shift the imputed outcomes of one arm by delta until the verdict changes (delta-adjusted sensitivity analysis).
@@ -61,7 +60,7 @@ def tipping_point(
     deltas : shifts to try, in the unit of the outcome; 0 is added. Scores may leave their range: choose shifts that do
         not take them far out of it
     target : no effect, or a margin; by default 0, for ratios 1
-    log, conf_level : as in `pool`; the estimator has the same level
+    conf_level : as in `pool`; the estimator has the same level
 
     Returns
     -------
@@ -95,10 +94,10 @@ def tipping_point(
         found = [estimator(_shift(frame, rows, outcome, delta)) for frame in imputations.frames]
         if len(found[0].estimate) != 1:
             raise ValueError("tipping_point() needs an estimator with one pair")
-        return pool(found, log=log, conf_level=conf_level).effect
+        return pool(found, conf_level=conf_level).effect
 
-    target = (1.0 if log else 0.0) if target is None else target
     effects = _joined([shifted(delta) for delta in deltas])
+    target = float(effects.scale == "log") if target is None else target
     tipping, note = _search(deltas, effects, shifted, target)
     return TippingPoint(deltas, effects, tipping, note)
 
@@ -180,7 +179,8 @@ def _joined(entries: list[Contrast]) -> Contrast:
     """One contrast from several."""
     numbers = (np.concatenate([getattr(one, name) for one in entries])
                for name in ("estimate", "low", "high", "p_value", "df"))
-    return Contrast(*numbers, entries[0].method, np.concatenate([one.note for one in entries]))
+    return Contrast(*numbers, entries[0].method, np.concatenate([one.note for one in entries]), entries[0].scale,
+                    entries[0].df_residual)
 
 
 def _verdict(effects: Contrast, target: float) -> np.ndarray:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from therapyeval.stats.adjusted_models import check_binary
-from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, no_contrast
-from therapyeval.stats.inputs import check_codes, check_level
+from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, no_contrast, normal_contrast
+from therapyeval.stats.inputs import check_codes, check_level, make_notes
 from therapyeval.stats.maximum_likelihood import NO_CONVERGENCE, column_scale
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METHOD = "Firth logistic regression, penalized profile likelihood"
+    from therapyeval.stats.linear_model import Design
+
+METHODS = {"profile": "Firth logistic regression, penalized profile likelihood",
+           "wald": "Firth logistic regression, Wald limits"}
 _STEPS, _CLOSE, _LONGEST = 500, 1e-10, 3.0
 
 
@@ -25,12 +28,14 @@ def firth_odds_ratio(
     pairs: Sequence[tuple[int, int]],
     covariates: pd.DataFrame,
     *,
+    limits: str = "profile",
     conf_level: float = 0.95,
 ) -> Contrast:
     """Adjusted odds ratios, a / b, by Firth's penalized likelihood, which removes most small-sample bias.
 
     It has an answer where one group has no (or only) successes. Limits and p come from the profile of the
-    penalized likelihood, not from standard errors. Covariates enter as in `adjusted_difference`.
+    penalized likelihood. Those from standard errors ("wald") are misleading where a group has no (or only) successes:
+    they are for `pool`, which needs standard errors. Covariates enter as in `adjusted_difference`.
 
     Parameters
     ----------
@@ -38,6 +43,7 @@ def firth_odds_ratio(
     group : array of int, one code from 0 per row
     pairs : list of (code_a, code_b)
     covariates : DataFrame with one complete row per outcome, in the same order; may have no columns
+    limits : "profile" or "wald"
     conf_level : float, between 0 and 1
 
     Returns
@@ -50,11 +56,12 @@ def firth_odds_ratio(
     ------
     ValueError
         Where lengths differ, a value is missing, an outcome is not 0 or 1, a covariate is a date, a pair
-        compares a group with itself or conf_level lies outside (0, 1).
+        compares a group with itself, the limits are unknown or conf_level lies outside (0, 1).
 
     Complexity: n * p^2 for each of some 200 Newton steps per pair.
 
-    Source: Firth (1993), Biometrika 80:27-38; Heinze and Schemper (2002), Stat Med 21:2409-2419; as R logistf.
+    Source: Firth (1993), Biometrika 80:27-38; Heinze and Schemper (2002), Stat Med 21:2409-2419; as R logistf, and with
+    "wald" R brglm2 (inverse of the information at the estimate).
 
     >>> import pandas as pd
     >>> better, arm = np.array([0, 0, 0, 1, 1, 1, 1, 1]), np.repeat([0, 1], 4)
@@ -64,6 +71,8 @@ def firth_odds_ratio(
     """
     from therapyeval.stats import linear_model
 
+    if limits not in METHODS:
+        raise ValueError(f"limits is {limits!r}, but must be one of {', '.join(METHODS)}")
     outcome, level = check_binary(outcome), check_level(conf_level)
     a, b = check_pairs(pairs)
     group = check_codes(group, len(outcome), n_groups=n_codes(group, a, b))
@@ -72,7 +81,9 @@ def firth_odds_ratio(
     if not problem and len(np.unique(outcome)) < 2:
         problem = "every unit has the same outcome"
     if problem:
-        return no_contrast(len(a), METHOD, problem)
+        return no_contrast(len(a), METHODS[limits], problem)
+    if limits == "wald":
+        return _wald(design, outcome, a, b, level)
     rows = []
     for one, two in zip(a, b, strict=True):
         if not np.isin([one, two], design.groups).all():
@@ -84,7 +95,26 @@ def firth_odds_ratio(
         rows.append(_profile_row(x, outcome, int(first), level))
     numbers = np.array([row[:4] for row in rows], dtype=float).reshape(-1, 4).T
     note = np.array([row[4] for row in rows] + [None], dtype=object)[:-1]
-    return Contrast(*numbers, np.full(len(rows), np.nan), METHOD, note)
+    return Contrast(*numbers, np.full(len(rows), np.nan), METHODS[limits], note)
+
+
+def _wald(design: Design, y: np.ndarray, a: np.ndarray, b: np.ndarray, level: float) -> Contrast:
+    """Odds ratios with limits from the inverse of the information at the penalized maximum."""
+    from scipy.special import expit
+
+    scale = column_scale(design.columns)
+    x = design.columns / scale
+    try:
+        beta = _maximize(x, y, np.zeros(x.shape[1]), None)[1]
+    except _NoMaximum:
+        return no_contrast(len(a), METHODS["wald"], NO_CONVERGENCE)
+    weight = expit(x @ beta) * expit(-(x @ beta))
+    covariance = np.linalg.inv((x * weight[:, None]).T @ x)
+    there = np.isin(a, design.groups) & np.isin(b, design.groups)
+    one, two = (np.searchsorted(design.groups, np.where(there, code, design.groups[0])) for code in (a, b))
+    error = np.sqrt(covariance[one, one] + covariance[two, two] - 2 * covariance[one, two])
+    return normal_contrast(np.where(there, beta[one] - beta[two], np.nan), error, level, METHODS["wald"],
+                           make_notes(len(a), (~there, NO_GROUP)), log=True, df_residual=float(len(y) - len(beta)))
 
 
 def _profile_row(x: np.ndarray, y: np.ndarray, column: int, level: float) -> tuple:

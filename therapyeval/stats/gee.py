@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from therapyeval.stats.adjusted_models import standardized_risks
 from therapyeval.stats.contrasts import (
     NO_GROUP,
     Contrast,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FAMILIES = ("gaussian", "binomial", "poisson")
+EFFECTS = {"gaussian": ("difference",), "binomial": ("odds_ratio", "risk_difference"), "poisson": ("rate_ratio",)}
 CORRELATIONS = ("independence", "exchangeable", "ar1")
 ERRORS = {"robust": "sandwich errors, z", "scaled": "sandwich errors times sqrt(G/(G-1)), z",
           "mancl_derouen": "Mancl-DeRouen errors, t with clusters - coefficients df"}
@@ -41,18 +43,22 @@ def gee_contrast(
     *,
     cluster: np.ndarray,
     family: str = "gaussian",
+    effect: str | None = None,
     correlation: str = "exchangeable",
     order: np.ndarray | None = None,
     exposure: np.ndarray | None = None,
     error: str = "mancl_derouen",
     conf_level: float = 0.95,
 ) -> Contrast:
-    """Differences of means, odds ratios or rate ratios of groups a and b over all clusters (GEE).
+    """Differences of means or risks, odds ratios or rate ratios of groups a and b over all clusters (GEE).
 
-    ``gaussian`` gives differences a - b, ``binomial`` (logit link) odds ratios, ``poisson`` (log link) ratios of
-    rates. The correlation within clusters is a working one: the errors hold where it is wrong too, given enough
-    clusters. Plain sandwich errors are too small with fewer than some 40; ``mancl_derouen`` frees the residuals
-    from the pull of their own cluster. Covariates enter as in `adjusted_difference`.
+    ``gaussian`` gives differences a - b, ``binomial`` (logit link) odds ratios or risk differences, ``poisson`` (log
+    link) ratios of rates. Risk differences are marginal, as in `adjusted_risk`: every row is predicted as a member of a
+    and of b, and the mean risks are compared; their error is the delta method's, with the covariates as given.
+
+    The correlation within clusters is a working one: the errors hold where it is wrong too, given enough clusters.
+    Plain sandwich errors are too small with fewer than some 40; ``mancl_derouen`` frees the residuals from the pull of
+    their own cluster. Covariates enter as in `adjusted_difference`.
 
     Parameters
     ----------
@@ -62,6 +68,7 @@ def gee_contrast(
     covariates : DataFrame with one complete row per outcome, in the same order; may have no columns
     cluster : array, one code per row
     family : "gaussian", "binomial" or "poisson"
+    effect : "odds_ratio" (by default) or "risk_difference", for "binomial"; others have one effect
     correlation : "independence", "exchangeable" (any two rows alike) or "ar1" (alpha ^ distance in ``order``)
     order : array of int, such as the visit's number, one per row, no two alike in a cluster; for "ar1" only
     exposure : array of float above 0, one per row; for "poisson" only
@@ -87,7 +94,7 @@ def gee_contrast(
 
     Source: Liang and Zeger (1986), Biometrika 73:13-22; the correlation's moments as R ``geepack`` (all pairs,
     divided by their number); Mancl and DeRouen (2001), Biometrics 57:126-134; df by Li and Redden (2015), Stat
-    Med 34:281-296.
+    Med 34:281-296; risk differences by Localio, Margolis and Berlin (2007), J Clin Epidemiol 60:874-882.
 
     >>> import pandas as pd
     >>> score = np.array([20.0, 25, 27, 22, 31, 33, 18, 21, 17, 24, 26, 20])
@@ -96,13 +103,14 @@ def gee_contrast(
     >>> found.estimate.round(3), found.low.round(3), found.high.round(3), found.df
     (array([5.333]), array([-5.117]), array([15.783]), array([4.]))
     """
-    _check_options(family, correlation, error, order, exposure)
+    effect = _check_options(family, effect, correlation, error, order, exposure)
     outcome, offset = _check_outcome(outcome, family, exposure)
     level, (a, b) = check_level(conf_level), check_pairs(pairs)
     group = check_codes(group, len(outcome), n_groups=n_codes(group, a, b))
     cluster, n_clusters = check_cluster(cluster, len(outcome))
     design = make_design(group, covariates)
-    method = f"GEE, {family}, {correlation} correlation, {ERRORS[error]}"
+    standardized = "risks standardized, " if effect == "risk_difference" else ""
+    method = f"GEE, {family}, {correlation} correlation, {standardized}{ERRORS[error]}"
     problem = why_not_estimable(design, "classical")
     if not problem:
         layout = _Layout.of(cluster, n_clusters, order)
@@ -111,29 +119,32 @@ def gee_contrast(
         return no_contrast(len(a), method, problem)
     there = np.isin(a, design.groups) & np.isin(b, design.groups)
     first, second = (np.searchsorted(design.groups, np.where(there, code, design.groups[0])) for code in (a, b))
-    spread, usual = (
-        np.sqrt(np.maximum(square[first, first] + square[second, second] - 2 * square[first, second], 0))
-        for square in (covariance, naive))
+    marginal, k = effect == "risk_difference", len(design.groups)
+    value, slope = standardized_risks(design, beta) if marginal else (beta[:k], np.eye(k, len(beta)))
+    gap = slope[first] - slope[second]
+    spread, usual = (np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", gap, square, gap), 0))
+                     for square in (covariance, naive))
     note = make_notes(len(a), (~there, NO_GROUP),
                       (lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
                       (spread <= _NOTHING * usual, "the model fits every cluster without error: no interval"))
-    estimate = np.where(there, beta[first] - beta[second], np.nan)
-    return _contrast(estimate, spread, n_clusters - len(beta), error, family, level, method, note)
+    estimate = np.where(there, value[first] - value[second], np.nan)
+    return _contrast(estimate, spread, n_clusters - len(beta), error, effect.endswith("ratio"), level, method, note)
 
 
-def _contrast(estimate, spread, df, error, family, level, method, note) -> Contrast:
+def _contrast(estimate, spread, df, error, log, level, method, note) -> Contrast:
     """Differences, or their exponentials, with z or t."""
     if error != "mancl_derouen":
-        return normal_contrast(estimate, spread, level, method, note, log=family != "gaussian")
+        return normal_contrast(estimate, spread, level, method, note, log=log)
     found = t_contrast(estimate, spread, np.full(len(note), float(df)), level, method, note)
-    if family == "gaussian":
+    if not log:
         return found
     with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
         ratios = (np.exp(part) for part in (found.estimate, found.low, found.high))
-        return Contrast(*ratios, found.p_value, found.df, method, note)
+        return Contrast(*ratios, found.p_value, found.df, method, note, "log")
 
 
-def _check_options(family, correlation, error, order, exposure) -> None:
+def _check_options(family, effect, correlation, error, order, exposure) -> str:
+    """The effect; ValueError where an option is unknown, missing or does not fit."""
     for name, given, known in (("family", family, FAMILIES), ("correlation", correlation, CORRELATIONS),
                                ("error", error, ERRORS)):
         if given not in known:
@@ -142,6 +153,9 @@ def _check_options(family, correlation, error, order, exposure) -> None:
         raise ValueError('order goes with correlation="ar1", and only with it')
     if exposure is not None and family != "poisson":
         raise ValueError('exposure goes with family="poisson" only')
+    if effect is not None and effect not in EFFECTS[family]:
+        raise ValueError(f"effect is {effect!r}, but {family} has {' or '.join(EFFECTS[family])}")
+    return effect or EFFECTS[family][0]
 
 
 def _check_outcome(outcome: np.ndarray, family: str, exposure: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from therapyeval.stats.multinomial import fit_multinomial, shares
 from therapyeval.stats.ordinal import fit_thresholds
+from therapyeval.stats.survival import check_events, survival_steps
 
 N_DONORS = 5
 NO_CONVERGENCE = "its model does not converge"
@@ -63,6 +64,32 @@ def independent(x: np.ndarray) -> np.ndarray:
         if keep[place]:
             cross = cross - np.outer(cross[:, place], cross[place] / left)
     return keep
+
+
+def cumulative_hazard(duration: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """The Nelson-Aalen cumulative hazard at each unit's own time.
+
+    Missing covariates of a Cox model are imputed from it and from the event, not from the time itself.
+
+    Parameters
+    ----------
+    duration : array of float, 0 or more, without NaN
+    event : array of bool (or 0/1): True where the event was seen at `duration`
+
+    Raises
+    ------
+    ValueError
+        Where lengths differ, a duration is missing or negative, or an event is not 0/1.
+
+    Source: White and Royston (2009), Stat Med 28:1982-1998; as ``cumhaz`` of R ``survfit`` (``mice::nelsonaalen`` takes
+    tied events one after the other).
+
+    >>> cumulative_hazard(np.array([2.0, 5, 5, 9]), np.array([1, 1, 0, 1])).round(4)
+    array([0.25  , 0.5833, 0.5833, 1.5833])
+    """
+    duration, event, group = check_events(duration, event, np.zeros(len(duration), dtype=np.int64), 1)
+    steps = survival_steps(duration, event, group, 1)
+    return np.cumsum(steps.events / steps.at_risk)[np.searchsorted(steps.time, duration)]
 
 
 def draw_normal(

@@ -93,7 +93,8 @@ def proportional_odds(
     gap = (np.eye(k)[one] - np.eye(k)[two])[:, 1:]
     estimate = np.where(there, gap @ fit[0][own], np.nan)
     error = np.sqrt(np.einsum("ij,jk,ik->i", gap, fit[1][own, own], gap))
-    return normal_contrast(estimate, error, level, METHOD, make_notes(len(a), (~there, NO_GROUP)), log=True)
+    return normal_contrast(estimate, error, level, METHOD, make_notes(len(a), (~there, NO_GROUP)), log=True,
+                           df_residual=float(len(outcome) - len(fit[0])))
 
 
 def _bounds(x: np.ndarray, grade: np.ndarray, n_levels: int) -> tuple[np.ndarray, np.ndarray]:

@@ -32,16 +32,17 @@ class Pooled:
     monte_carlo_error: np.ndarray
 
 
-def pool(contrasts: Sequence[Contrast], *, log: bool = False, conf_level: float = 0.95) -> Pooled:
+def pool(contrasts: Sequence[Contrast], *, conf_level: float = 0.95) -> Pooled:
     """Rubin's rules: one contrast from the same contrast of each imputation, with Barnard and Rubin's df.
 
-    Standard errors are taken from the limits, so that any estimator with symmetric t or normal limits will do.
-    Where the contrasts have df, their mean over the imputations counts as that of the complete data.
+    Estimates are pooled on the ``scale`` of the contrasts: ratios as logarithms, and taken back at the end. Standard
+    errors are taken from the limits, so that any estimator will do whose limits are made of one. The df of the
+    complete data are those of the contrasts or, where their limits have z, ``df_residual`` (n - p; events - p for
+    hazards); where that is not known either, infinite. Each is the mean over the imputations.
 
     Parameters
     ----------
     contrasts : list of Contrast, one per imputation (two or more), with the same pairs in the same order
-    log : the contrasts are ratios: their logarithms are pooled
     conf_level : float, between 0 and 1: that with which the contrasts were made, and of the result
 
     Returns
@@ -53,12 +54,12 @@ def pool(contrasts: Sequence[Contrast], *, log: bool = False, conf_level: float 
     Raises
     ------
     ValueError
-        Where there are fewer than two contrasts, they differ in their pairs, ratios are not above 0, limits are not
-        symmetric (such as Newcombe's), or conf_level lies outside (0, 1).
+        Where there are fewer than two contrasts, they differ in their pairs or scale, their limits are not made of a
+        standard error (ranks, exact, Newcombe's, profile likelihood), or conf_level lies outside (0, 1).
 
     Source: Rubin (1987), Multiple Imputation for Nonresponse in Surveys, section 3.1; Barnard and Rubin (1999),
-    Biometrika 86:948-955; as R ``mice::pool``, which has a floor of 0.0001 for the share of variance between
-    imputations.
+    Biometrika 86:948-955; van Buuren (2018), Flexible Imputation of Missing Data, section 5.2 (ratios on the log
+    scale); as R ``mice::pool``, which has a floor of 0.0001 for the share of variance between imputations.
 
     >>> import numpy as np
     >>> from therapyeval.stats import welch
@@ -70,30 +71,47 @@ def pool(contrasts: Sequence[Contrast], *, log: bool = False, conf_level: float 
     level, m = check_level(conf_level), len(contrasts)
     if m < 2 or len({len(one.estimate) for one in contrasts}) != 1:
         raise ValueError("pool() needs the same contrasts from two imputations or more")
-    estimate, low, high, df = (np.array([getattr(one, name) for one in contrasts], dtype=float)
-                               for name in ("estimate", "low", "high", "df"))
-    if log:
-        if (estimate <= 0).any() or (low < 0).any():
-            raise ValueError("pool(log=True) needs ratios above 0, with limits of 0 or more")
-        with np.errstate(divide="ignore"):
-            estimate, low, high = np.log(estimate), np.log(low), np.log(high)
-    with np.errstate(invalid="ignore"):
-        if (np.abs(high + low - 2 * estimate) > _SKEWED * (high - low)).any():
-            raise ValueError("pool() needs intervals that are symmetric around the estimate (log=True for ratios)")
-        error = (high - low) / 2 / np.where(np.isnan(df), normal_quantile(level), t_quantile(df, level))
-    complete = df.mean(axis=0)                                   # NaN for normal limits
-    within, between, total, pooled_df = _rubin(estimate, error**2, complete)
+    scale = _scale(contrasts)
+    estimate, error, df = _errors(contrasts, scale, level)
+    left = np.array([[one.df_residual] for one in contrasts])
+    complete = np.where(np.isnan(df), left, df).mean(axis=0)
+    within, between, total, pooled_df = _rubin(estimate, error**2, complete, df.mean(axis=0))
     note = _first_note(contrasts, np.isnan(total))
     with np.errstate(invalid="ignore", divide="ignore"):
         growth = (1 + 1 / m) * between / within
         lost = np.where(np.isinf(pooled_df) | np.isnan(pooled_df), growth, growth + 2 / (pooled_df + 3)) / (1 + growth)
-    effect = _interval(estimate.mean(axis=0), np.sqrt(total), pooled_df, level, log,
+    effect = _interval(estimate.mean(axis=0), np.sqrt(total), pooled_df, level, scale,
                        f"{contrasts[0].method}; {m} imputations, Rubin's rules", note)
     return Pooled(effect, np.where(between > 0, lost, 0 * total), np.sqrt(between / m) + 0 * total)
 
 
-def _rubin(estimate: np.ndarray, square: np.ndarray, complete: np.ndarray):
-    """Variance within, between and in all, and the df; complete has the df of the complete data, NaN for none."""
+def _scale(contrasts: Sequence[Contrast]) -> str:
+    """The scale of all contrasts that have a number; ValueError where one has none, or they differ."""
+    found = {one.scale for one in contrasts if not np.isnan(one.estimate).all()} or {"identity"}
+    if len(found) > 1 or found == {""}:
+        raise ValueError("pool() needs limits made of a standard error, on one scale: not ranks, exact or other limits")
+    return found.pop()
+
+
+def _errors(contrasts: Sequence[Contrast], scale: str, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates and standard errors on the scale, and df, each (imputations, pairs)."""
+    estimate, low, high, df = (np.array([getattr(one, name) for one in contrasts], dtype=float)
+                               for name in ("estimate", "low", "high", "df"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if scale == "log":
+            estimate, low, high = np.log(estimate), np.log(low), np.log(high)
+        if (np.abs(high + low - 2 * estimate) > _SKEWED * (high - low)).any():
+            raise ValueError("pool() needs limits that are symmetric around the estimate, or around its logarithm")
+        error = (high - low) / 2 / np.where(np.isnan(df), normal_quantile(level), t_quantile(df, level))
+    return estimate, np.where(np.isfinite(error), error, np.nan), df
+
+
+def _rubin(estimate: np.ndarray, square: np.ndarray, complete: np.ndarray, own: np.ndarray):
+    """Variance within, between and in all, and the df.
+
+    ``complete`` has the df of the complete data, NaN for infinite; ``own`` those of its limits, NaN for z: they stay
+    where nothing differs between the imputations.
+    """
     m = len(estimate)
     within, between = square.mean(axis=0), estimate.var(axis=0, ddof=1)
     between = np.where(between > 1e-28 * estimate.mean(axis=0) ** 2, between, 0 * between)      # rounding is no spread
@@ -102,11 +120,11 @@ def _rubin(estimate: np.ndarray, square: np.ndarray, complete: np.ndarray):
         share = (1 + 1 / m) * between / total
         old = (m - 1) / share**2
         seen = (complete + 1) / (complete + 3) * complete * (1 - share)
-        joint = np.where(np.isinf(old), complete, old * seen / (old + seen))
-    return within, between, total, np.where(np.isnan(complete), old, joint)
+        joint = np.where(np.isnan(complete), old, old * seen / (old + seen))
+    return within, between, total, np.where(np.isinf(old), np.where(np.isnan(own), np.inf, own), joint)
 
 
-def _interval(estimate, error, df, level, log, method, note) -> Contrast:
+def _interval(estimate, error, df, level, scale, method, note) -> Contrast:
     """t limits; normal ones where df is infinite. NaN in every entry that has a note."""
     error = np.where(note == "", error, np.nan)
     estimate = np.where(note == "", estimate, np.nan)
@@ -115,9 +133,10 @@ def _interval(estimate, error, df, level, log, method, note) -> Contrast:
     with np.errstate(invalid="ignore", divide="ignore"):
         p_value = t_p_value(estimate / error, np.where(normal, 1e300, df))
     numbers = (estimate, estimate - half, estimate + half)
-    if log:
-        numbers = tuple(np.exp(part) for part in numbers)
-    return Contrast(*numbers, p_value, np.where(normal | (note != ""), np.nan, df), method, note)
+    if scale == "log":
+        with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
+            numbers = tuple(np.exp(part) for part in numbers)
+    return Contrast(*numbers, p_value, np.where(normal | (note != ""), np.nan, df), method, note, scale)
 
 
 def _first_note(contrasts: Sequence[Contrast], missing: np.ndarray) -> np.ndarray:

@@ -161,10 +161,19 @@ three("gee.stroke_exchangeable", "ability ~ Group + week by Subject, exchangeabl
 m <- gee(ability ~ Group * week, stroke, "Subject", gaussian, "independence")
 three("gee.stroke_at_0", "ability ~ Group * week by Subject, independence: B - A, C - A at week 0", m, identity, c(GroupB = 1), c(GroupC = 1))
 few$good <- as.integer(few$ability >= 60); a$good <- as.integer(a$pk5 <= 0.65 * a$pk1); clustered$seen <- as.integer(clustered$score > 40)
+# risks standardized over the rows at hand, delta method (Localio, Margolis and Berlin 2007): by hand from geeglm's coefficients and vcov
+risks <- function(id, call, m, column, ..., level = 0.95) {
+  at <- function(g) { d <- m$rows; d[[column]] <- factor(g, sort(unique(as.character(d[[column]])))); X <- model.matrix(delete.response(terms(m)), d); p <- plogis(c(X %*% coef(m))); list(mean(p), colMeans(p * (1 - p) * X)) }
+  G <- length(unique(m$rows$.id)); q <- (1 + level) / 2; df <- G - length(coef(m)); V <- list(m$geese$vbeta, m$geese$vbeta * G / (G - 1), md(m))
+  one <- function(k) rows(lapply(list(...), function(pair) { x <- at(pair[1]); y <- at(pair[2]); e <- x[[1]] - y[[1]]; w <- x[[2]] - y[[2]]; se <- sqrt(c(t(w) %*% V[[k]] %*% w))
+    if (k < 3) c(e + c(0, -1, 1) * qnorm(q) * se, 2 * pnorm(-abs(e / se)), NA) else c(e + c(0, -1, 1) * qt(q, df) * se, 2 * pt(-abs(e / se), df), df) }))
+  keep(id, paste("geepack::geeglm, risks standardized by hand; Mancl-DeRouen by hand:", call), robust = one(1), scaled = one(2), mancl_derouen = one(3)) }
 for (corstr in c("exchangeable", "ar1")) { m <- gee(good ~ Group + week, few, "Subject", binomial, corstr, "week")
-  three(paste0("gee.stroke_binomial_", corstr), paste("ability >= 60 ~ Group + week by Subject, made-up dropout,", corstr, ": A / C, B / C"), m, exp, c(GroupC = -1), c(GroupB = 1, GroupC = -1)) }
+  three(paste0("gee.stroke_binomial_", corstr), paste("ability >= 60 ~ Group + week by Subject, made-up dropout,", corstr, ": A / C, B / C"), m, exp, c(GroupC = -1), c(GroupB = 1, GroupC = -1))
+  risks(paste0("gee.stroke_risks_", corstr), paste("the same,", corstr, "level 0.90: A - C, B - C"), m, "Group", c("A", "C"), c("B", "C"), level = 0.9) }
 m <- gee(good ~ group + pk1 + age, a, "practice_id", binomial, "exchangeable")
 three("gee.acupuncture_binomial", "pk5 <= 0.65 pk1 ~ group + pk1 + age by practice, exchangeable: 1 / 0", m, exp, c(group1 = 1))
+risks("gee.acupuncture_risks", "the same: 1 - 0", m, "group", c("1", "0"))
 kidney$days <- 10 + kidney$time %% 50                                            # exposure made up by formula
 m <- gee(status ~ sex + age + offset(log(days)), kidney, "id", poisson, "exchangeable")
 three("gee.kidney_poisson", "status ~ sex + age + offset(log(10 + time %% 50)) by id, exchangeable: 2 / 1", m, exp, c(sex2 = 1))

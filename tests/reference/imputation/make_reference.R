@@ -1,6 +1,6 @@
 # Reference values for multiple imputation, pooling and tipping points in therapyeval.stats.
 # Run in this folder:  Rscript make_reference.R REAL_DATA_FOLDER     (only results leave that folder, never rows)
-# Debian: r-base-core r-recommended r-cran-jsonlite -mice -sandwich          (about two minutes)
+# Debian: r-base-core r-recommended r-cran-jsonlite -mice -sandwich -brglm2 -geepack -lmertest          (about two minutes)
 suppressMessages({ library(jsonlite); library(mice); library(MASS); library(nnet); library(sandwich) })
 real <- commandArgs(TRUE)[1]
 cases <- list()
@@ -52,6 +52,47 @@ keep("tipping.lung", "lm(time ~ age + seen): 1 - 0, imputed times of seen = 0 sh
      rows = rows(lapply(c(-400, -200, 0), function(d) shifted(d)[1:5])), tipping = { s <- shifted(0); side <- if (s[3] < 0) 3 else 2
        r <- function(d) shifted(d)[side]; uniroot(r, c(-400, 0), tol = 1e-9)$root })
 
+# ---- Rubin's rules on the log scale: mice::pool of models of ratios, with its own df of the complete data -----------------
+suppressMessages({ library(survival); library(brglm2); library(geepack); library(lmerTest) })
+by_term <- function(fits, term, level = 0.95, dfcom = NULL, sign = 1) {
+  p <- pool(fits, dfcom = dfcom); s <- summary(p, conf.int = TRUE, conf.level = level); k <- match(term, s$term); stopifnot(!is.na(k))
+  ends <- sort(sign * unlist(s[k, 7:8])); c(exp(sign * s$estimate[k]), exp(ends), s$p.value[k], s$df[k], p$pooled$fmi[k], sqrt(p$pooled$b[k] / p$pooled$m[k]))
+}
+tight <- glm.control(epsilon = 1e-14, maxit = 100); firth <- list(epsilon = 1e-12, maxit = 1000)
+grade <- function(x, breaks) cut(x, breaks, ordered_result = TRUE)
+keep("ratios.lung", "mice 7 imputations, pool(): sex 2 - 1 given age: glm(seen, binomial) at level 0.90; brglm2 AS_mean (Firth); MASS::polr(time in 0-150, 151-300, 301+); glm(time %/% 50, poisson), MASS::glm.nb(the same) with offset log(age) and ecog; coxph",
+     rows = rows(list(
+       by_term(with(il, glm(seen ~ age + sex, binomial, control = tight)), "sex2", 0.9),
+       by_term(with(il, glm(seen ~ age + sex, binomial, method = "brglmFit", type = "AS_mean", control = firth)), "sex2"),
+       by_term(with(il, polr(grade(time, c(0, 150, 300, Inf)) ~ age + sex, Hess = TRUE, control = list(reltol = 1e-15, maxit = 1000))), "sex2"),
+       by_term(with(il, glm(time %/% 50 ~ ecog + sex + offset(log(age)), poisson, control = tight)), "sex2"),
+       by_term(with(il, glm.nb(time %/% 50 ~ ecog + sex + offset(log(age)), control = glm.control(epsilon = 1e-12, maxit = 200))), "sex2"),
+       by_term(with(il, coxph(Surv(time, seen) ~ age + sex, control = coxph.control(eps = 1e-11, toler.chol = 1e-13))), "sex2"))))
+keep("ratios.stroke", "mice 5 imputations, pool(): C - A given week1 (glm binomial, coxph: without): glm(week8 >= 80, binomial); brglm2 AS_mean; polr(week8 below 40, 40-70, above); glm(floor(max(week8, 0) / 10), poisson), glm.nb(floor(max(week8, 0))) with offset log(10 + week4); coxph(max(week8, 1)), all events",
+     rows = rows(list(
+       by_term(with(is, glm(I(week8 >= 80) ~ Group, binomial, control = tight)), "GroupC"),
+       by_term(with(is, glm(I(week8 >= 80) ~ week1 + Group, binomial, method = "brglmFit", type = "AS_mean", control = firth)), "GroupC"),
+       by_term(with(is, polr(grade(week8, c(-Inf, 40, 70, Inf)) ~ week1 + Group, Hess = TRUE, control = list(reltol = 1e-15, maxit = 1000))), "GroupC"),
+       by_term(with(is, glm(floor(pmax(week8, 0) / 10) ~ week1 + Group + offset(log(10 + pmax(week4, 0))), poisson, control = tight)), "GroupC"),
+       by_term(with(is, glm.nb(floor(pmax(week8, 0)) ~ week1 + Group + offset(log(10 + pmax(week4, 0))), control = glm.control(epsilon = 1e-12, maxit = 200))), "GroupC"),
+       by_term(with(is, coxph(Surv(pmax(week8, 1)) ~ Group, control = coxph.control(eps = 1e-11, toler.chol = 1e-13))), "GroupC"))))
+for (d in list(lung = na.omit(read.csv("../stats/lung.csv")[c("time", "seen")]), veteran = setNames(read.csv("../stats/veteran.csv")[c("time", "status")], c("time", "seen"))))
+  keep(paste0("hazard.", nrow(d)), "survfit(Surv(time, event) ~ 1)$cumhaz at each row's time", rows = { s <- survfit(Surv(time, seen) ~ 1, d); s$cumhaz[match(d$time, s$time)] })
+# clustered: estimate and variance of each imputation to pool.scalar, with the mean df of the imputations as that of the complete data
+clusters <- function(each, imp, level = 0.95, back = identity) { q <- sapply(complete(imp, "all"), each)
+  s <- pool.scalar(q[1, ], q[2, ], n = if (nrow(q) > 2) mean(q[3, ]) + 1 else Inf, k = 1); h <- qt((1 + level) / 2, s$df) * sqrt(s$t)
+  c(back(s$qbar + c(0, -h, h)), 2 * pt(-abs(s$qbar / sqrt(s$t)), s$df), s$df, s$fmi, sqrt(s$b / s$m)) }
+by_gee <- function(d, f, family) { d <- d[order(d$site), ]; m <- geeglm(f, data = d, id = site, family = family, corstr = "exchangeable", control = geese.control(epsilon = 1e-13, maxit = 500)); k <- length(coef(m)); c(coef(m)[k], m$geese$vbeta[k, k]) }
+by_lmer <- function(d, f) { m <- suppressMessages(lmer(f, d, control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = 2e-3, rhoend = 1e-11, maxfun = 1e5), calc.derivs = FALSE, check.conv.singular = "ignore")))
+  L <- rep(0, length(fixef(m))); L[length(L)] <- 1; r <- contest1D(m, L); c(r[["Estimate"]], r[["Std. Error"]]^2, r[["df"]]) }
+lung_at <- function(d) { d$site <- (seq_len(nrow(d)) - 1) %/% 19; d$time <- d$time + 40 * (d$site %% 5); d }; stroke_at <- function(d) { d$site <- (seq_len(nrow(d)) - 1) %% 6; d$week8 <- d$week8 + 10 * (d$site %% 3); d }
+keep("clusters.lung", "geeglm (sandwich, z) of seen, binomial, and of time; lmerTest of time: sex 2 - 1 given age, sites of 19 rows with made-up shifts of time; pool.scalar",
+     rows = rows(list(clusters(function(d) by_gee(lung_at(d), seen ~ age + sex, binomial), il, back = exp),
+                      clusters(function(d) by_gee(lung_at(d), time ~ age + sex, gaussian), il), clusters(function(d) by_lmer(lung_at(d), time ~ age + sex + (1 | site)), il))))
+keep("clusters.stroke", "the same: week8 >= 80 and week8 by Group, C - A given week1 (odds: without), six made-up sites with shifts of the mean",
+     rows = rows(list(clusters(function(d) by_gee(stroke_at(d), I(week8 - 10 * (site %% 3) >= 80) ~ Group, binomial), is, back = exp),
+                      clusters(function(d) by_gee(stroke_at(d), week8 ~ week1 + Group, gaussian), is), clusters(function(d) by_lmer(stroke_at(d), week8 ~ week1 + Group + (1 | site)), is))))
+
 # ---- the deterministic parts ------------------------------------------------------------------------------------------------
 v <- read.csv("../stats/veteran.csv"); v$k <- v$karno / 10; v$a <- v$age / 10
 m <- lm(time ~ k + a, v); keep("posterior.veteran", "lm(time ~ karno / 10 + age / 10): coef, vcov, sum of squares, df", beta = coef(m), covariance = vcov(m), rest = c(deviance(m), df.residual(m)))
@@ -87,5 +128,5 @@ hq <- "mean, SD of pk5; mean pk2; coefficients of group and pk1 on pk5"
 keep_many("many.headache_pmm", paste(hq, "(pmm)"), many(a, c(rep("", 6), "pmm", "pmm"), headache_quantities))
 keep_many("many.headache_norm", paste(hq, "(norm)"), many(a, c(rep("", 6), "norm", "norm"), headache_quantities))
 
-versions <- c(R = paste(R.version$major, R.version$minor, sep = "."), sapply(c("mice", "MASS", "nnet", "sandwich"), function(p) as.character(packageVersion(p))))
+versions <- c(R = paste(R.version$major, R.version$minor, sep = "."), sapply(c("mice", "MASS", "nnet", "sandwich", "survival", "brglm2", "geepack", "lmerTest"), function(p) as.character(packageVersion(p))))
 write_json(list(versions = as.list(versions), cases = cases), "expected.json", digits = NA, auto_unbox = TRUE, na = "string", pretty = TRUE, matrix = "rowmajor")
