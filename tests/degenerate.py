@@ -86,9 +86,9 @@ def _shares(name, **options):
     return lambda data: getattr(stats, name)(*shares(data), PAIRS, **options)
 
 
-def _panel(name, steps):
+def _panel(name, steps, **options):
     """Estimators of (outcome, site, period, start)."""
-    return lambda data: getattr(stats, name)(data.value, data.cluster, data.visit, start(data, steps))
+    return lambda data: getattr(stats, name)(data.value, data.cluster, data.visit, start(data, steps), **options)
 
 
 CALLS = {
@@ -105,10 +105,12 @@ CALLS = {
     "proportional_hazards": lambda d: stats.proportional_hazards(d.days, d.flag, d.group, d.covariates),
     "log_rank": lambda d: stats.log_rank(d.days, d.flag, d.group, 3),
     "gray_test": lambda d: stats.gray_test(d.days, d.count, d.group, 3),
+    "incidence_curve": lambda d: stats.incidence_curve(d.days, d.count, d.group, 3),
     "cumulative_incidence": lambda d: stats.cumulative_incidence(d.days, d.count, d.group, 3, horizon=5.0),
     "interrupted_mean": lambda d: stats.interrupted_mean(d.value, np.arange(len(d.value)), 3, at=[4]),
     "interrupted_rate": lambda d: stats.interrupted_rate(d.count, d.days, np.arange(len(d.value)), 3, at=[4]),
     "difference_in_differences": _panel("difference_in_differences", 1),
+    "wild_difference_in_differences": _panel("wild_difference_in_differences", 1, n_resamples=99),
     "event_study": _panel("event_study", 1),
     "group_time_effects": _panel("group_time_effects", 2),
     "stepped_wedge": _panel("stepped_wedge", 2),
@@ -127,7 +129,8 @@ CALLS = {
     "extreme_cases": lambda d: stats.extreme_cases(np.where(d.visit == 2, np.nan, d.value), d.group, PAIRS, stats.welch,
                                                    lowest=-100, highest=100),
     "mixed_difference": _adjusted("mixed_difference", cluster=".cluster"),
-    "slope_difference": _adjusted("slope_difference", cluster=".cluster", time=".visit"),
+    "mixed_lines": _adjusted("mixed_lines", cluster=".cluster", time=".visit"),
+    "gee_lines": _adjusted("gee_lines", cluster=".cluster", time=".visit"),
     "repeated_difference": _adjusted("repeated_difference", subject=".cluster", visit=".visit", at=1),
     "gee_contrast": _adjusted("gee_contrast", "flag", cluster=".cluster", family="binomial"),
     "wild_cluster_difference": _adjusted("wild_cluster_difference", cluster=".cluster", n_resamples=99),

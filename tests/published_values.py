@@ -2,8 +2,7 @@
 
 import json
 
-COMPARED = {}      # (data set, id) -> (what, printed, ours or None, note)
-
+COMPARED = {}      # (data set, id) -> (what, printed, ours, whether they are the same, remark)
 
 def checks(folder):
     """id -> the entry of a data set's published.json."""
@@ -17,30 +16,20 @@ def prints_as(value, text):
     return abs(float(value) - float(text)) <= 0.5 * 10 ** -digits + 1e-9
 
 
-def compare(name, entry, value):
-    """Keep one comparison; fails where ours is not what was printed and nobody has said why."""
-    note = "" if entry["match"] else entry["note"]
-    COMPARED[name, entry["id"]] = entry["what"], entry["published"], float(value), note
+def compare(name, entry, value, remark=""):
+    """Keep one comparison; fails where ours is not what was printed and nothing says why the paper's differs."""
     same = prints_as(value, entry["published"])
-    assert same or note, f"{name} {entry['id']}: printed {entry['published']}, ours {value:.8g}"
-    assert same == entry["match"], f"{name} {entry['id']}: {'now the same' if same else 'differs'}"
-
-
-def leave_out(name, entry, reason):
-    """Keep a printed number that no estimator of ours answers."""
-    COMPARED[name, entry["id"]] = entry["what"], entry["published"], None, reason
+    COMPARED[name, entry["id"]] = entry["what"], entry["published"], float(value), same, remark
+    assert same or remark, f"{name} {entry['id']}: printed {entry['published']}, ours {value:.8g}"
+    assert same or not entry["match"], f"{name} {entry['id']}: R has the printed number, ours is {value:.8g}"
 
 
 def render():
     """The part of docs/validation.md: one table per data set."""
     parts = []
     for name in dict.fromkeys(name for name, _ in COMPARED):
-        rows = [f"| `{key}` | {what} | {printed} | {'–' if ours is None else f'{ours:.7g}'} | {_verdict(ours, note)} |"
-                for (folder, key), (what, printed, ours, note) in COMPARED.items() if folder == name]
+        rows = [f"| `{key}` | {what} | {printed} | {ours:.7g} | {'yes' if same else 'no'}{remark and ': ' + remark} |"
+                for (folder, key), (what, printed, ours, same, remark) in COMPARED.items() if folder == name]
         head = ["| Number | What | Printed | therapyeval | Same at the printed digits |", "|---|---|---|---|---|"]
         parts.append("\n".join([f"### {name}", "", *head, *rows, ""]))
     return "\n".join(parts)
-
-
-def _verdict(ours, note):
-    return "yes" if not note else f"not ours: {note}" if ours is None else f"no: {note}"

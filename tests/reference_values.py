@@ -1,5 +1,6 @@
 """Reading committed reference values, comparing to them as closely as they deserve, keeping what was compared."""
 
+import csv
 import json
 from dataclasses import astuple
 from pathlib import Path
@@ -28,6 +29,13 @@ def reader(topic):
         found.address = (topic, case)
         return found
     return expected
+
+
+def cases():
+    """(topic, case) -> the estimators it holds and the data sets it comes from, of reference/cases.csv."""
+    with (FOLDER / "cases.csv").open(encoding="utf-8", newline="") as lines:
+        return {(row["topic"], row["case"]): (row["estimator"].split(), row["data"].split())
+                for row in csv.DictReader(lines)}
 
 
 def _numbers(value):

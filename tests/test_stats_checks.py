@@ -53,14 +53,14 @@ def test_the_smallest_expected_count_agrees_with_r():
     assert np.isnan(stats.smallest_expected(np.array([0]), np.array([0])))
 
 
-def test_dispersion_agrees_with_r():
-    rows = pd.read_csv(FOLDER / "models" / "epil.csv")
-    found = stats.dispersion(rows["y"], np.ones(len(rows)), pd.factorize(rows["trt"])[0], rows[["base"]])
-    agree(found, expected("dispersion.epil", "dispersion"))
-    rows = pd.read_csv(FOLDER / "models" / "quine.csv")
-    exposure = (np.arange(len(rows)) + 1) % 5 + 1.0
-    found = stats.dispersion(rows["Days"], exposure, pd.factorize(rows["Sex"])[0], rows[["Age"]])
-    agree(found, expected("dispersion.quine", "dispersion"))
+def test_dispersion_agrees_with_r(real_data):
+    rows = pd.read_csv(FOLDER / "models" / "falls.csv")
+    found = stats.dispersion(rows["falls"], rows["days"], rows["program"].to_numpy(), rows[["ward"]])
+    agree(found, expected("dispersion.falls", "dispersion"))
+    rows = pd.read_csv(real_data("pedalfast_tbi") / "pedalfast.csv", low_memory=False)
+    cause = pd.factorize(rows["injurymech"])[0]
+    found = stats.dispersion(rows["hosplos"], np.ones(len(rows)), cause, rows[["age"]])
+    agree(found, expected("dispersion.pedalfast", "dispersion"))
 
 
 def test_dispersion_without_a_model_is_no_number():

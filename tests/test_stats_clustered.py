@@ -41,8 +41,8 @@ def error_of(contrast, level=0.95):
 
 
 def stroke_slopes(rows, pairs=((1, 0), (2, 0)), **options):
-    return stats.slope_difference(rows["ability"], codes(rows["Group"]), pairs, rows[[]], cluster=rows["Subject"],
-                                  time=rows["week"], **options)
+    return stats.mixed_lines(rows["ability"], codes(rows["Group"]), pairs, rows[[]], cluster=rows["Subject"],
+                             time=rows["week"], **options).difference
 
 
 # ---- mixed models
@@ -57,15 +57,6 @@ def test_slopes_of_stroke_patients_agree_with_r_with_random_slopes():
     agree(table(stroke_slopes(committed("stroke_long"), likelihood="ML", conf_level=0.9)),
           expected("slope.stroke_slope_ml"), TIGHT)
     agree(table(stroke_slopes(stroke_with_dropout(), [(1, 0), (2, 1)])), expected("slope.stroke_dropout"))
-
-
-def test_slopes_of_stroke_patients_reproduce_the_book(real_data):
-    book = published(real_data, "stroke_recovery")
-    found = stroke_slopes(committed("stroke_long"), random_slope=False, likelihood="ML")
-    for row, name in enumerate(["GroupB:time", "GroupC:time"]):
-        for number, kind in ((found.estimate, "est"), (error_of(found), "se")):
-            wanted = book[f"random_intercept_ML.{name}.{kind}"]
-            assert printed(number[row], wanted) == wanted
 
 
 def test_intercepts_of_stroke_patients_reproduce_the_book(real_data):
@@ -406,7 +397,6 @@ def test_a_mixed_model_that_is_not_determined_gives_no_number(outcome, cluster, 
 def test_an_absent_group_leaves_the_others():
     contrasts = [
         stats.mixed_difference(OUTCOME, GROUP, [(1, 0), (7, 0)], NONE, cluster=WHO),
-        stats.slope_difference(OUTCOME, GROUP, [(1, 0), (7, 0)], NONE, cluster=WHO, time=WEEK),
         stats.wild_cluster_difference(OUTCOME, GROUP, [(1, 0), (7, 0)], NONE, cluster=WHO // 2, n_resamples=999)]
     for found in contrasts:
         assert found.note.tolist() == ["", "a group has no value"]
@@ -438,18 +428,10 @@ def test_no_rows_give_no_difference():
     nothing, none = np.array([]), pd.DataFrame(index=EMPTY)
     contrasts = [
         stats.mixed_difference(nothing, EMPTY, [(0, 1)], none, cluster=EMPTY),
-        stats.slope_difference(nothing, EMPTY, [(0, 1)], none, cluster=EMPTY, time=nothing),
         stats.repeated_difference(nothing, EMPTY, [(0, 1)], none, subject=EMPTY, visit=EMPTY, at=0),
         stats.wild_cluster_difference(nothing, EMPTY, [(0, 1)], none, cluster=EMPTY)]
     for found in contrasts:
         assert found.note.tolist() == ["no unit has a value"] and np.isnan(table(found)).all()
-
-
-def test_a_time_that_does_not_vary_gives_no_slope():
-    found = stats.slope_difference(OUTCOME, GROUP, [(1, 0)], NONE, cluster=WHO, time=np.ones(192))
-    assert found.note.tolist() == ["covariate 'time' is constant"]
-    once = stats.slope_difference(OUTCOME, GROUP, [(1, 0)], NONE, cluster=WHO, time=np.where(GROUP == 1, 1, WEEK))
-    assert once.note.tolist() == ["covariate 'time' is collinear with the groups or the covariates before it"]
 
 
 @pytest.mark.parametrize(
@@ -494,7 +476,7 @@ def test_senseless_weights_are_refused(options, message):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(0, 30), n_groups=st.integers(1, 3), n_clusters=st.integers(1, 8),
-       values=st.sampled_from([1, 2, 3, 100]), shape=st.sampled_from(["mixed", "slope", "visit", "visits", "wild"]))
+       values=st.sampled_from([1, 2, 3, 100]), shape=st.sampled_from(["mixed", "visit", "visits", "wild"]))
 def test_any_small_sample_gives_finite_numbers_or_a_reason(seed, n, n_groups, n_clusters, values, shape):
     rng = np.random.default_rng(seed)
     group, cluster = rng.integers(0, n_groups, n), rng.integers(0, n_clusters, n)
@@ -507,7 +489,6 @@ def test_any_small_sample_gives_finite_numbers_or_a_reason(seed, n, n_groups, n_
         cluster, other = cluster[first], other[first]
     found = {
         "mixed": lambda: stats.mixed_difference(*arguments, cluster=cluster, slope=other if seed % 2 else None),
-        "slope": lambda: stats.slope_difference(*arguments, cluster=cluster, time=other, random_slope=bool(seed % 2)),
         "visit": lambda: stats.repeated_difference(*arguments, subject=cluster, visit=other, at=1,
                                                    covariance="intercept"),
         "visits": lambda: stats.repeated_difference(*arguments, subject=cluster, visit=other, at=1, since=0),

@@ -37,6 +37,45 @@ def test_competing_shares_agree_with_cmprsk(case, horizons):
     agree(expected(case)[:, 0], expected(case, "cuminc"), rtol=EXACT)
 
 
+@pytest.mark.parametrize(("case", "file", "time", "by", "levels", "level"), [
+    ("curve.mgus2", "mgus2", "stop", "sex", ["F", "M"], 0.95),
+    ("curve.visits", "visits", "visits", "clinic", [0, 1, 2, 3], 0.90)])
+def test_whole_curves_agree_with_r(case, file, time, by, levels, level):
+    rows = committed(file)
+    group = rows[by].map({level: code for code, level in enumerate(levels)}).to_numpy()
+    curve = stats.incidence_curve(rows[time], rows["cause"], group, len(levels), conf_level=level)
+    found = [curve.group, curve.time, curve.at_risk, curve.events, curve.others, curve.estimate, curve.low, curve.high]
+    agree(np.column_stack(found), expected(case), rtol=EXACT)
+
+
+def test_a_curve_without_censoring_is_the_share_so_far():
+    found = stats.incidence_curve(np.array([3.0, 1, 2, 2]), np.array([1, 2, 1, 2]), np.zeros(4, int), 2)
+    np.testing.assert_allclose(found.estimate, [0, 0.25, 0.5])
+    assert found.note.tolist() == ["", "no unit has a value"] and np.isnan(found.low[0]) and found.low[1] > 0
+    whole = stats.incidence_curve(np.array([1.0, 2]), np.array([1, 1]), np.zeros(2, int), 1)
+    assert whole.estimate[-1] == 1 and np.isnan(whole.high[-1])
+    none = stats.incidence_curve(np.array([]), np.array([]), np.array([], int), 1)
+    assert len(none.time) == 0 and none.note.tolist() == ["no unit has a value"]
+
+
+def test_a_share_of_one_is_one_however_it_adds_up():
+    visits, every, one = np.repeat([1.0, 2, 3], [5, 3, 4]), np.ones(12), np.zeros(12, int)      # sums to 1 - 1e-16
+    share = stats.cumulative_incidence(visits, every, one, 1, horizon=99)
+    assert share.estimate[0] == 1 and share.note.tolist() == ["no variation: no interval"] and np.isnan(share.low[0])
+    curve = stats.incidence_curve(visits, every, one, 1)
+    assert np.isnan(curve.low[-1]) and np.isfinite(curve.low[:-1]).all()
+
+
+def test_a_curve_passes_through_the_share_by_each_horizon():
+    rows = committed("visits")
+    clinic = rows["clinic"].to_numpy()
+    curve = stats.incidence_curve(rows["visits"], rows["cause"], clinic, 4)
+    for horizon in np.unique(rows["visits"]):
+        share = stats.cumulative_incidence(rows["visits"], rows["cause"], clinic, 4, horizon=horizon)
+        at = curve.time == horizon
+        agree(limits(share)[curve.group[at]], np.column_stack([curve.estimate, curve.low, curve.high])[at], 1e-12)
+
+
 def test_without_other_ends_or_censoring_the_share_is_the_plain_one_with_its_binomial_error():
     duration, cause = np.arange(1.0, 21), np.where(np.arange(20) < 6, 1, 2)
     found = stats.cumulative_incidence(duration, cause, np.zeros(20, int), 1, horizon=10)

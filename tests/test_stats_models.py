@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from reference_values import CLOSED_FORM, FOLDER, SEARCHED, agree, committed, joint, reader, table
+from reference_values import FOLDER, SEARCHED, agree, committed, joint, reader, table
 
 from therapyeval import stats
 from therapyeval.stats.maximum_likelihood import separates
@@ -35,10 +35,6 @@ def frame(rows, *names):
     return rows[list(names)]
 
 
-def published(name):
-    return pd.read_csv(FOLDER / "models" / f"{name}.csv")
-
-
 # ---- standardized risks
 
 def check_risks(case, outcome, group, pair, covariates, **options):
@@ -64,19 +60,27 @@ def test_without_covariates_the_standardized_risk_is_the_plain_one(headache):
 
 # ---- counts
 
-def test_rate_ratios_of_models_agree_with_r():
-    epil = published("epil")
-    weeks, covariates = 1 + (np.arange(len(epil)) + 1) % 3, epil[["age"]].assign(base=np.log(epil["base"]))
-    arm = (epil["trt"] == "progabide").to_numpy().astype(int)
-    for row, family in enumerate(("poisson", "negative_binomial")):
-        found = stats.adjusted_rate_ratio(epil["y"], weeks, arm, [(1, 0)], covariates, family=family)
-        agree(table(found)[:, :4], expected("count.epil")[[row]], CLOSED_FORM)
-    quine = published("quine")
-    age, pairs = pd.factorize(quine["Age"], sort=True)[0], [(1, 0), (2, 0), (3, 2)]
-    for family in ("poisson", "negative_binomial"):
-        found = stats.adjusted_rate_ratio(quine["Days"], np.ones(len(quine)), age, pairs,
-                                          frame(quine, "Sex", "Lrn", "Eth"), family=family, conf_level=0.9)
-        agree(table(found)[:, :4], expected("count.quine", family), CLOSED_FORM)
+FAMILIES = ("poisson", "negative_binomial")
+
+
+def test_days_in_hospital_by_cause_of_the_injury_agree_with_r(real_data):
+    rows = pd.read_csv(real_data("pedalfast_tbi") / "pedalfast.csv", low_memory=False)
+    cause, causes = pd.factorize(rows["injurymech"], sort=True)
+    fall, abuse, traffic = (list(causes).index(name) for name in ("Fall", "Known or suspected abuse", "Traffic"))
+    covariates = rows[["female"]].assign(years=rows["age"] / 365.25)
+    for family in FAMILIES:
+        found = stats.adjusted_rate_ratio(rows["hosplos"], np.ones(len(rows)), cause, [(fall, abuse), (traffic, abuse),
+                                          (traffic, fall)], covariates, family=family, conf_level=0.9)
+        agree(table(found)[:, :4], expected("count.pedalfast", family))
+
+
+def test_falls_over_unequal_times_agree_with_r():
+    rows = pd.read_csv(FOLDER / "models" / "falls.csv")
+    covariates = rows[["age", "ward"]].assign(before=np.log(1 + rows["before"]))
+    for family in FAMILIES:
+        found = stats.adjusted_rate_ratio(rows["falls"], rows["days"], rows["program"].to_numpy(), [(1, 0)], covariates,
+                                          family=family)
+        agree(table(found)[:, :4], expected("count.falls", family))
 
 
 def test_poisson_rate_ratios_without_covariates_agree_with_r():

@@ -64,6 +64,61 @@ def check_event(found, case):
     agree(joint(found.pre_trend), expected(case, "pre"))
 
 
+def test_wild_bootstraps_of_few_sites_agree_with_r(providers):
+    ability, patient, week, start = stroke(A=4)
+    few = patient.isin([1, 2, 3, 4, 5, 9, 10, 11, 12, 13])
+    found = stats.wild_difference_in_differences(ability[few], patient[few], week[few], start[few])
+    assert found.method.endswith("all 1024 patterns of signs")
+    agree(table(found)[0, :4], expected("wild.stroke"))
+    rows = providers[providers["number"] % 4 < 2]
+    rows = rows[rows["number"].isin(sorted(rows["number"].unique())[:10])]
+    found = stats.wild_difference_in_differences(*columns(rows, {1: 2020}), conf_level=0.9)
+    agree(table(found)[0, :4], expected("wild.nhs"))
+    *rows, age = clinics()
+    agree(table(stats.wild_difference_in_differences(*rows, covariates=age))[0, :4], expected("wild.clinics"))
+
+
+def test_random_turns_of_many_sites_come_close_to_cr2():
+    rows = stroke(A=4)
+    wild = stats.wild_difference_in_differences(*rows, n_resamples=3_999, seed=5)
+    plain = stats.difference_in_differences(*rows)
+    assert "rademacher weights, 3999 resamples, seed 5" in wild.method and wild.estimate == plain.estimate
+    assert wild.p_value[0] == pytest.approx(plain.p_value[0], abs=0.05)
+    np.testing.assert_allclose((wild.high - wild.low) / (plain.high - plain.low), 1, atol=0.15)
+
+
+def test_a_wild_bootstrap_that_determines_nothing_says_so():
+    period, y = np.tile([1.0, 2, 3], 6), np.arange(18.0) % 7
+    site = np.repeat(np.arange(6), 3)
+
+    def wild(outcome, start, **options):
+        return stats.wild_difference_in_differences(outcome, site, period, np.repeat(start, 3), **options)
+    two = wild(y, [2, 2, 2, np.nan, np.nan, np.nan])
+    assert np.isfinite(two.p_value[0]) and two.p_value[0] >= 2 / 64
+    few = stats.wild_difference_in_differences(y[:12], site[:12], period[:12], np.repeat([2, 2, np.nan, np.nan], 3))
+    assert few.note.tolist() == ["too few clusters for limits"] and np.isfinite(few.p_value[0])
+    alone = wild(y, [2, np.nan, np.nan, np.nan, np.nan, np.nan])
+    assert alone.note.tolist() == ["needs two sites in each group for an interval"] and np.isnan(alone.p_value[0])
+    nobody = wild(y, [np.nan] * 6)
+    assert np.isnan(nobody.estimate[0]) and nobody.note[0]
+    exact = wild(1.0 * site + period, [2, 2, 2, np.nan, np.nan, np.nan])
+    assert exact.note.tolist() == ["the model fits without error: no interval"] and np.isnan(exact.low[0])
+    with pytest.raises(ValueError, match="weights is 'normal'"):
+        wild(y, [2, 2, 2, np.nan, np.nan, np.nan], weights="normal")
+    with pytest.raises(ValueError, match="2 different periods"):
+        wild(y, [2, 3, 2, np.nan, np.nan, np.nan])
+
+
+def test_sites_that_all_changed_alike_give_no_certainty():
+    site, period, start = np.repeat(np.arange(6), 3), np.tile([1.0, 2, 3], 6), np.repeat([2, np.nan], 9)
+    wiggle = np.tile([0, 1.0, -1], 6) * np.repeat([1, -2, 3, 1.5, -2.5, -1], 3)       # none of it moves the mean after
+    outcome = site + 4 * (period >= start) + wiggle
+    for found in (stats.difference_in_differences(outcome, site, period, start),
+                  stats.wild_difference_in_differences(outcome, site, period, start)):
+        assert found.estimate[0] == pytest.approx(4) and np.isnan([found.low[0], found.p_value[0]]).all()
+        assert found.note.tolist() == ["no variation between sites: no interval"]
+
+
 def test_event_studies_and_their_pre_trend_tests_agree_with_r(providers):
     found = stats.event_study(*stroke(A=4))
     assert found.since.tolist() == [-3, -2, 0, 1, 2, 3, 4]
@@ -275,6 +330,9 @@ def test_any_panel_gives_numbers_or_a_reason(rows, started, when):
     study = stats.event_study(outcome, site, period, start)
     for found in (stats.difference_in_differences(outcome, site, period, start), study.effect):
         assert (np.isfinite(table(found)).all(axis=1) == (found.note == "")).all()
+    wild = stats.wild_difference_in_differences(outcome, site, period, start)
+    assert np.isfinite(table(wild)[0, :4]).all() if not wild.note[0] else np.isnan(wild.low[0])
+    assert np.isnan(wild.p_value[0]) or 0 < wild.p_value[0] <= 1
     test = study.pre_trend
     assert np.isnan(test.p_value) if test.note else 0 <= test.p_value <= 1
     square = {(one, time): value for one, time, value in zip(site, period, outcome, strict=True)}

@@ -144,6 +144,18 @@ def test_power_of_proportions_agrees_with_r():
     agree(above, expected("power_proportions", "above"))
 
 
+def test_planning_with_an_upper_sd_and_the_precision_of_a_share_agrees_with_r():
+    given = zip(expected("upper_sd", "sd"), expected("upper_sd", "n").astype(int), strict=True)
+    agree([[stats.upper_sd(float(sd), int(n), level=level) for level in (0.8, 0.95)] for sd, n in given],
+          expected("upper_sd", "limits"))
+    agree([stats.n_for_share(*row) for row in expected("n_for_share", "input")], expected("n_for_share", "n"))
+    for wrong in ({"sd": -1.0}, {"n": 1}, {"level": 1.0}):
+        with pytest.raises(ValueError, match=r"upper_sd\(\) needs"):
+            stats.upper_sd(**({"sd": 1.0, "n": 5} | wrong))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        stats.n_for_share(1.0, 0.1)
+
+
 def test_the_sample_size_is_the_smallest_with_the_power():
     for ratio, effect in ((1, 1), (2, 1), (0.5, 1.7)):
         options = {"alpha": 0.01, "design_effect": effect}

@@ -129,6 +129,49 @@ def test_rates_of_made_up_months_agree_with_r():
     agree(parts(found), expected("rate.monthly_control", "newey"))
 
 
+def test_a_level_for_each_month_of_the_year_agrees_with_r(sicily):
+    options = {"at": [37, 43, 59], "season": 12, "seasonality": "dummies"}
+    series = sicily["rate"], sicily["time"], 37
+    agree(parts(stats.interrupted_mean(*series, lag=3, **NEWEY, **options)), expected("season.sicily", "newey"))
+    agree(parts(stats.interrupted_mean(*series, **options)), expected("season.sicily", "ar1"), SEARCHED)
+    found = stats.interrupted_rate(sicily["aces"], sicily["stdpop"], sicily["time"], 37, **options)
+    agree(parts(found), expected("season.sicily", "quasi"))
+
+
+def test_a_level_for_each_time_of_a_made_up_season_agrees_with_r():
+    rows = pd.read_csv(FOLDER / "spc" / "monthly.csv")
+    month, options = np.arange(1, len(rows) + 1), {"at": [19], "season": 6, "seasonality": "dummies"}
+    found = stats.interrupted_mean(rows["wait"], month, 13, lag=2, **NEWEY, **options)
+    agree(parts(found), expected("season.monthly", "newey"))
+    found = stats.interrupted_rate(rows["noshow"], rows["scheduled"], month, 13, conf_level=0.9, **options)
+    agree(parts(found), expected("season.monthly", "quasi"))
+
+
+def test_all_harmonics_of_a_short_season_are_its_dummies():
+    month = np.arange(30.0)
+    values = 5 + 0.2 * month + np.tile([3.0, -1, 0.5], 10) + np.sin(month**2)
+    waves = stats.interrupted_mean(values, month, 15, at=[20], season=3, harmonics=1, **NEWEY)
+    dummies = stats.interrupted_mean(values, month, 15, at=[20], season=3, seasonality="dummies", **NEWEY)
+    agree(parts(dummies), parts(waves), 1e-9)
+    agree(dummies.fitted, waves.fitted, 1e-9)
+
+
+@pytest.mark.parametrize(("times", "options", "message"), [
+    (np.arange(12.0), {"seasonality": "months"}, "seasonality is 'months'"),
+    (np.arange(12.0), {"seasonality": "dummies"}, "needs a season"),
+    (np.arange(12.0), {"seasonality": "dummies", "season": 3.5}, "a whole season"),
+    (np.arange(12.0), {"seasonality": "dummies", "season": 1}, "a whole season"),
+    (np.arange(12.0) / 2, {"seasonality": "dummies", "season": 3}, "whole numbers apart")])
+def test_senseless_seasons_are_refused(times, options, message):
+    with pytest.raises(ValueError, match=message):
+        stats.interrupted_mean(np.arange(12.0), times, 3.0, at=[], **options)
+
+
+def test_a_season_of_more_levels_than_the_series_bears_gives_no_number():
+    found = stats.interrupted_mean(np.arange(14.0) ** 2, np.arange(14.0), 7, at=[9], season=12, seasonality="dummies")
+    assert notes(found) == {"needs more times than coefficients (15)"} and np.isnan(parts(found)).all()
+
+
 # ---- worked out by hand
 
 def test_the_worked_example_of_the_definitions():

@@ -201,6 +201,51 @@ def test_checks_of_proportional_hazards_agree_with_r():
     check_hazards(found, expected("cox.visits", "zph"))
 
 
+def third():
+    return (np.arange(101) + 1) % 3
+
+
+def test_hazard_ratios_within_strata_agree_with_r():
+    rows = committed("lung")
+    found = cox(*lung(), [(1, 0)], rows[["age"]], strata=rows["ecog"])
+    assert found.method == "Cox, Efron ties, by strata"
+    agree(table(found)[:, :4], expected("strata.lung"))
+    found = cox(*lung(), [(1, 0)], rows[["age"]], strata=rows["ecog"], cluster=rows["inst"], conf_level=0.9)
+    agree(table(found)[:, :4], expected("strata.lung", "robust"))
+    rows = committed("veteran")
+    time, event, cell = veteran()
+    found = cox(time, event, rows["trt"].to_numpy() - 1, [(1, 0)], rows[["karno"]], strata=cell)
+    agree(table(found)[:, :4], expected("strata.veteran"))
+    rows = risks("visits")
+    found = cox(rows["visits"], rows["cause"] == 1, rows["clinic"].to_numpy(), [(1, 0), (2, 0), (3, 0)], strata=third())
+    agree(table(found)[:, :4], expected("strata.visits"))
+
+
+def test_checks_of_proportional_hazards_within_strata_agree_with_r():
+    rows = committed("lung")
+    found = stats.proportional_hazards(*lung(), rows[["age"]], strata=rows["ecog"])
+    check_hazards(found, expected("strata.lung", "zph"))
+    time, event, cell = veteran()
+    rows = committed("veteran")
+    found = stats.proportional_hazards(time, event, rows["trt"].to_numpy() - 1, rows[["karno"]], strata=cell)
+    check_hazards(found, expected("strata.veteran", "zph"))
+
+
+def test_strata_that_hold_one_group_each_say_nothing_about_a_ratio():
+    rows = committed("veteran")
+    time, event, cell = veteran()
+    found = cox(time, event, cell, [(1, 0)], rows[["karno"]], strata=cell)
+    assert np.isnan(table(found)).all() and "do not determine the model" in found.note[0]
+    arm = rows["trt"].to_numpy() - 1
+    one = cox(time, event, arm, [(1, 0)], strata=np.full(len(time), "all"))
+    agree(table(one), table(cox(time, event, arm, [(1, 0)])))
+    again = cox(np.r_[time, time], np.r_[event, event], np.r_[arm, arm], [(1, 0)], strata=np.repeat([1, 2], len(time)))
+    agree(again.estimate, one.estimate)                  # the rows twice, in strata of their own: half the variance
+    agree(np.log(again.high / again.low), np.log(one.high / one.low) / np.sqrt(2))
+    with pytest.raises(ValueError, match="missing"):
+        cox(time, event, arm, [(1, 0)], strata=np.where(cell == 1, np.nan, cell))
+
+
 def test_a_hazard_ratio_does_not_depend_on_units_of_time_or_of_covariates_or_on_the_order_of_rows():
     time, event, group = veteran()
     covariates = committed("veteran")[["karno", "age"]]
@@ -273,7 +318,7 @@ def test_any_rows_give_numbers_or_a_reason(rows):
         assert (0 <= test.p_value <= 1 and test.statistic >= -1e-9) if not test.note else np.isnan(test.p_value)
     pairs = [(1, 0), (2, 1)]
     contrasts = [cox(time, event, group, pairs, pd.DataFrame({"age": age})),
-                 cox(time, event, group, pairs, cluster=age)]
+                 cox(time, event, group, pairs, cluster=age), cox(time, event, group, pairs, strata=age)]
     contrasts += [stats.restricted_mean_contrast(time, event, group, pairs, horizon=4.5, effect=effect)
                   for effect in ("difference", "ratio")]
     for found in contrasts:

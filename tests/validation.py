@@ -18,7 +18,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "validation.md"
 START, END = "<!-- reference values: start -->", "<!-- reference values: end -->"
 PUBLISHED = "<!-- published: start -->", "<!-- published: end -->"
 SHOWN, ROUNDING = 4, 1e-9
-COLUMNS = ("Case", "Call", "Reference", "therapyeval", "Numbers compared", "Largest difference", "Allowed")
+COLUMNS = ("Case", "Estimator", "Data", "Call", "Reference", "therapyeval", "Numbers compared", "Largest difference",
+           "Allowed")
 
 
 def topics():
@@ -29,10 +30,10 @@ def topics():
 
 def render(compared):
     """The reference part of the page, from what the tests compared."""
-    parts = []
+    parts, known = [], reference_values.cases()
     for topic, content in topics().items():
-        rows = [_row(case, entry["call"], compared[topic, case]) for case, entry in content["cases"].items()
-                if (topic, case) in compared]
+        rows = [_row(case, known.get((topic, case), ([], [])), entry["call"], compared[topic, case])
+                for case, entry in content["cases"].items() if (topic, case) in compared]
         head = [f"### {topic}", "", f"Made with {_versions(content['versions'])}.", ""]
         parts.append("\n".join([*head, _line(COLUMNS), "|---" * len(COLUMNS) + "|", *rows, ""]))
     return "\n".join(parts)
@@ -46,12 +47,15 @@ def _versions(found):
     return ", ".join(found if isinstance(found, list) else (f"{name} {version}" for name, version in found.items()))
 
 
-def _row(case, call, compared):
+def _row(case, known, call, compared):
     found, wanted, *_ = compared[0]
     n = sum(int(np.isfinite(np.broadcast_to(w, np.shape(f))).sum()) for f, w, *_ in compared)
     worst = max(_difference(f, w) for f, w, *_ in compared)
     call = " ".join(str(call).split()).replace("|", "\\|")
-    return _line([f"`{case}`", call, _few(wanted), _few(found), str(n), f"{worst:.0e}", _allowed(compared)])
+    estimators, data = (", ".join(names) for names in known)
+    data = data.replace("made_up_", "made up: ").replace("_", " ")
+    about = f"`{case}`", estimators or "a part", data or "an example", call
+    return _line([*about, _few(wanted), _few(found), str(n), f"{worst:.0e}", _allowed(compared)])
 
 
 def _difference(found, wanted):

@@ -1,4 +1,6 @@
-"""Shares with an event by a horizon, in many groups at once, where other ends compete with it."""
+"""Shares with an event by a horizon or over time, in many groups at once, where other ends compete with it."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -7,6 +9,67 @@ from therapyeval.stats.inputs import NO_VALUE, check_codes, check_level, check_v
 from therapyeval.stats.intervals import Interval
 
 CENSORED, EVENT, OTHER = 0, 1, 2
+METHOD = "Aalen-Johansen, log-log"
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class IncidenceCurve:
+    """Cumulative incidence of the event, one entry per group and distinct time, in that order.
+
+    ``estimate`` is the share with the event up to and including ``time``; before a group's first time it is 0.
+    ``at_risk`` counts units followed until just before it, ``events`` and ``others`` those that ended at it, with the
+    event or otherwise; who is neither there nor at risk later was censored. ``note`` has one entry per group.
+    """
+
+    group: np.ndarray
+    time: np.ndarray
+    at_risk: np.ndarray
+    events: np.ndarray
+    others: np.ndarray
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    method: str
+    note: np.ndarray
+
+
+def incidence_curve(
+    duration: np.ndarray, cause: np.ndarray, group: np.ndarray, n_groups: int, *, conf_level: float = 0.95
+) -> IncidenceCurve:
+    """Aalen-Johansen curves of many groups at once, with pointwise limits.
+
+    Parameters
+    ----------
+    duration, cause, group, n_groups, conf_level : as in `cumulative_incidence`
+
+    Returns
+    -------
+    IncidenceCurve
+        Shares from 0 to 1 with limits on the log-log scale, which are NaN where the share is 0 or 1. A group without
+        units has no entry, and its note says so.
+
+    Raises
+    ------
+    ValueError
+        As `cumulative_incidence`.
+
+    Source: as `cumulative_incidence`.
+
+    >>> visits, cause = np.array([8.0, 6, 5, 3, 10, 7]), np.array([2, 1, 2, 1, 0, 2])
+    >>> curve = incidence_curve(visits, cause, np.zeros(6, dtype=int), 1)
+    >>> curve.time, curve.estimate.round(3)
+    (array([ 3.,  5.,  6.,  7.,  8., 10.]), array([0.167, 0.167, 0.333, 0.333, 0.333, 0.333]))
+    >>> curve.low[:1].round(3), curve.high[:1].round(3)
+    (array([0.008]), array([0.517]))
+    """
+    duration, cause, group = check_causes(duration, cause, group, n_groups)
+    z = normal_quantile(check_level(conf_level))
+    steps = _incidence(duration, cause, group, n_groups)
+    low, high = _bands(steps.share, steps.error, z)
+    note = make_notes(n_groups, (np.bincount(group, minlength=n_groups) == 0, NO_VALUE))
+    return IncidenceCurve(steps.group, steps.time, steps.at_risk, steps.events, steps.others, steps.share, low, high,
+                          METHOD, note)
 
 
 def cumulative_incidence(
@@ -55,19 +118,23 @@ def cumulative_incidence(
     """
     duration, cause, group = check_causes(duration, cause, group, n_groups)
     z = normal_quantile(check_level(conf_level))
-    share, error, end = _share_and_error(duration, cause, group, n_groups, horizon)
-    inner = (share > 0) & (share < 1) & (error > 0)
-    log_share = np.log(np.where(inner, share, 0.5))
-    half = z * error / (np.where(inner, share, 0.5) * log_share)
-    low, high = (np.where(inner, np.exp(-np.exp(np.log(-log_share) + shift)), np.nan) for shift in (-half, half))
+    beyond = duration > horizon
+    steps = _incidence(np.where(beyond, np.inf, duration), np.where(beyond, CENSORED, cause), group, n_groups)
+    reached = np.flatnonzero(steps.time <= horizon)
+    share, error = np.where(np.bincount(group, minlength=n_groups) > 0, 0.0, np.nan), np.zeros(n_groups)
+    share[steps.group[reached]], error[steps.group[reached]] = steps.share[reached], steps.error[reached]    # the last
+    low, high = _bands(share, error, z)
+    end = np.full(n_groups, -np.inf)
+    np.maximum.at(end, group, duration)
+    unfinished = np.bincount(group, (cause == CENSORED) | beyond, n_groups) > 0
     note = make_notes(
         n_groups,
         (np.isnan(share), NO_VALUE),
-        (~inner & (share == 0), "no event by then: no interval"),
-        (~inner & (share > 0), "no variation: no interval"),
-        (end < horizon, "nobody is followed that long: the share at the last time"),
+        (np.isnan(low) & (share == 0), "no event by then: no interval"),
+        (np.isnan(low), "no variation: no interval"),
+        (unfinished & (end < horizon), "nobody is followed that long: the share at the last time"),
     )
-    return Interval(share, low, high, "Aalen-Johansen, log-log", note)
+    return Interval(share, low, high, METHOD, note)
 
 
 def check_causes(duration, cause, group, n_groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,30 +149,60 @@ def check_causes(duration, cause, group, n_groups) -> tuple[np.ndarray, np.ndarr
     return duration, cause.astype(np.int64), check_codes(group, len(duration), n_groups=n_groups)
 
 
-def _share_and_error(duration, cause, group, n_groups, horizon) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share by the horizon, its standard error, and the last time at which somebody is still followed."""
-    beyond = duration > horizon
-    cause = np.where(beyond, CENSORED, cause)
-    place, step_group, n_at_risk = _steps(np.where(beyond, np.inf, duration), group, n_groups)
+@dataclass(frozen=True)
+class _Steps:
+    """Every distinct time of every group, by group and time; the share with the event by then, and its error."""
+
+    group: np.ndarray
+    time: np.ndarray
+    at_risk: np.ndarray
+    events: np.ndarray
+    others: np.ndarray
+    share: np.ndarray
+    error: np.ndarray
+
+
+def _incidence(duration, cause, group, n_groups) -> _Steps:
+    """The curves, with the infinitesimal jackknife: what one unit's weight adds to the share F(t).
+
+    A unit that ends at step j adds a + b F(t) to the share at any later t, with a and b its own: sums of a^2, a b and
+    b^2 over all that ended by t give the variance at every t at once. Who is still followed adds what a unit censored
+    at t adds.
+    """
+    place, step_group, n_at_risk = _steps(duration, group, n_groups)
     n_steps = len(step_group)
     counts = [np.bincount(place[cause == kind], minlength=n_steps) for kind in (CENSORED, EVENT, OTHER)]
     first = np.flatnonzero(np.r_[True, np.diff(step_group) != 0]) if n_steps else np.array([], dtype=np.int64)
     hazard, of_event = (counts[EVENT] + counts[OTHER]) / n_at_risk, counts[EVENT] / n_at_risk
     left = 1 - hazard
+
+    def running(*values):
+        return _within(np.add, np.column_stack(values), step_group, first).T
     before = _within(np.multiply, left, step_group, first, start=1.0)       # S just before each time
-    share_at = _within(np.add, before * of_event, step_group, first)
-    total = np.full(n_groups, np.nan)
-    total[step_group[_last(step_group)]] = share_at[_last(step_group)]
-    # What one unit's weight adds to the share: at its own event, and at every time it is at risk.
-    still_to_come = np.divide(total[step_group] - share_at, n_at_risk * left, out=np.zeros(n_steps), where=left > 1e-12)
-    at_risk = _within(np.add, before * of_event / n_at_risk - still_to_come * hazard, step_group, first)
-    influence = (-at_risk, before / n_at_risk - still_to_come - at_risk, -still_to_come - at_risk)
-    squares = sum(n * u**2 for n, u in zip(counts, influence, strict=True))
-    variance = np.bincount(step_group, squares, minlength=n_groups)
-    last = np.full(n_groups, -np.inf)
-    np.maximum.at(last, group, duration)
-    unfinished = np.bincount(group, cause == CENSORED, n_groups) > 0
-    return total, np.sqrt(variance), np.where(unfinished, last, np.inf)
+    (share,) = running(before * of_event)
+    share = np.where(share > 1 - _ROUNDING, 1.0, share)
+    # At risk at step j, a unit loses its part of that step's events, and of what comes after: (F(t) - F_j) / (n left).
+    later = np.divide(1.0, n_at_risk * left, out=np.zeros(n_steps), where=left > 1e-12)
+    slope, flat = running(later * hazard, -before * of_event / n_at_risk - share * later * hazard)
+    influence = ((flat, slope), (flat + before / n_at_risk + share * later, slope - later),
+                 (flat + share * later, slope - later))
+    square, cross, across = running(*(sum(n * a**i * b**(2 - i) for n, (a, b) in zip(counts, influence, strict=True))
+                                      for i in (2, 1, 0)))
+    remaining = n_at_risk - sum(counts)
+    variance = square + 2 * share * cross + share**2 * across + remaining * (flat + slope * share) ** 2
+    variance = np.where(variance > _ROUNDING * (square + across), variance, 0.0)
+    time = np.empty(n_steps)
+    time[place] = duration
+    return _Steps(step_group, time, n_at_risk, counts[EVENT], counts[OTHER], share, np.sqrt(variance))
+
+
+def _bands(share: np.ndarray, error: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Limits on the log-log scale; NaN where the share is 0 or 1 or has no error."""
+    inner = (share > 0) & (share < 1) & (error > 0)
+    log_share = np.log(np.where(inner, share, 0.5))
+    half = z * error / (np.where(inner, share, 0.5) * log_share)
+    low, high = (np.where(inner, np.exp(-np.exp(np.log(-log_share) + shift)), np.nan) for shift in (-half, half))
+    return low, high
 
 
 def _steps(duration, group, n_groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,15 +217,11 @@ def _steps(duration, group, n_groups) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return place, codes[start], (ends[codes[start]] - start).astype(float)
 
 
-def _last(step_group: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.r_[np.diff(step_group) != 0, True][: len(step_group)])
-
-
 def _within(operation, values, step_group, first, start=None) -> np.ndarray:
     """Running sums or products within each group; with `start`, those before each step."""
     import pandas as pd
 
-    grouped = pd.Series(values).groupby(step_group)
+    grouped = (pd.Series if values.ndim == 1 else pd.DataFrame)(values).groupby(step_group)
     running = (grouped.cumsum() if operation is np.add else grouped.cumprod()).to_numpy()
     if start is None or not len(running):
         return running

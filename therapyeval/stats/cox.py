@@ -39,6 +39,7 @@ def hazard_ratio(
     pairs: Sequence[tuple[int, int]],
     covariates: pd.DataFrame,
     *,
+    strata: np.ndarray | None = None,
     cluster: np.ndarray | None = None,
     conf_level: float = 0.95,
 ) -> Contrast:
@@ -54,6 +55,8 @@ def hazard_ratio(
     group : array of int, one code from 0 per unit
     pairs : list of (code_a, code_b)
     covariates : DataFrame with one complete row per unit, in the same order; may have no columns
+    strata : array, one label per unit, such as the site: each stratum has a hazard of its own, and groups are compared
+        within strata only; None for a single one
     cluster : array, such as the patient of each row: standard errors are then the sandwich by cluster (too small
         below some 30 clusters); without it units are independent
     conf_level : float, between 0 and 1
@@ -85,16 +88,18 @@ def hazard_ratio(
     duration, event, group = check_events(duration, event, group, n_codes(group, a, b))
     level = check_level(conf_level)
     codes, n_clusters = (None, np.inf) if cluster is None else check_cluster(cluster, len(duration))
-    method = "Cox, Efron ties" + (", sandwich standard errors by cluster" if cluster is not None else "")
+    stratum = None if strata is None else check_cluster(strata, len(duration))[0]
+    method = "Cox, Efron ties" + (", by strata" if strata is not None else "")
+    method += ", sandwich standard errors by cluster" if cluster is not None else ""
     design = linear_model.make_design(group, covariates)
     problem = linear_model.why_not_estimable(design, "classical")
-    fit = None if problem else fit_cox(duration, event, design.columns[:, 1:])
+    fit = None if problem else fit_cox(duration, event, design.columns[:, 1:], stratum)
     if problem or fit.problem:
         return no_contrast(len(a), method, problem or fit.problem)
     covariance = fit.covariance
     if cluster is not None:
         influence = np.zeros((n_clusters, len(fit.beta)))
-        np.add.at(influence, codes, score_residuals(fit) @ covariance)
+        np.add.at(influence, codes, score_residuals(fit, len(duration)) @ covariance)
         covariance = influence.T @ influence
     there = np.isin(a, design.groups) & np.isin(b, design.groups)
     gap = np.zeros((len(a), len(fit.beta) + 1))
@@ -109,7 +114,12 @@ def hazard_ratio(
 
 
 def proportional_hazards(
-    duration: np.ndarray, event: np.ndarray, group: np.ndarray, covariates: pd.DataFrame
+    duration: np.ndarray,
+    event: np.ndarray,
+    group: np.ndarray,
+    covariates: pd.DataFrame,
+    *,
+    strata: np.ndarray | None = None,
 ) -> HazardCheck:
     """Check of Cox's model: does the log hazard ratio of the groups or of a covariate change over time?
 
@@ -119,7 +129,7 @@ def proportional_hazards(
 
     Parameters
     ----------
-    duration, event, group, covariates : as in `hazard_ratio`
+    duration, event, group, covariates, strata : as in `hazard_ratio`
 
     Returns
     -------
@@ -143,12 +153,13 @@ def proportional_hazards(
     method, names = "score test of proportional hazards", [str(name) for name in covariates.columns]
     design = linear_model.make_design(group, covariates)
     problem = linear_model.why_not_estimable(design, "classical")
-    fit = None if problem else fit_cox(duration, event, design.columns[:, 1:])
+    stratum = None if strata is None else check_cluster(strata, len(duration))[0]
+    fit = None if problem else fit_cox(duration, event, design.columns[:, 1:], stratum)
     if problem or fit.problem:
         return _arranged([no_test(method, problem or fit.problem)] * (len(names) + 2), names)
     steps = survival_steps(duration, event, np.zeros(len(duration), dtype=np.int64), 1)
     before = np.r_[1.0, steps.survival[:-1]]
-    score, information = trend_score(fit, 1 - before[np.searchsorted(steps.time, fit.sets.event_time)])
+    score, information = trend_score(fit, lambda time: 1 - before[np.searchsorted(steps.time, time)])
     p, owner, tests = len(score), np.array(design.owner[1:]), []
     for tested in [owner == name for name in ["", *names]] + [np.ones(p, dtype=bool)]:
         kept = np.flatnonzero(np.r_[np.ones(p, dtype=bool), tested])

@@ -328,3 +328,13 @@ def _covariance(rows: np.ndarray, left: np.ndarray, layout: _Layout, error: str)
         return root @ (half.T @ half) @ root.T, ""
     factor = n_clusters / (n_clusters - 1) if error == "scaled" and n_clusters > 1 else 1.0
     return factor * bread @ (score.T @ score) @ bread, ""
+
+
+def fit_means(design: Design, outcome: np.ndarray, cluster, n_clusters: int, correlation: str, order, error: str):
+    """Coefficients for the outcome less its mean, their covariance, that of a true working correlation, and why there
+    are none; ValueError where an option is unknown. Clusters as codes from 0."""
+    _check_options("gaussian", None, correlation, error, order, None)
+    layout, problem = _Layout.of(cluster, n_clusters, order), why_not_estimable(design, "classical")
+    if problem:
+        return None, None, None, problem
+    return _fit(design, outcome, np.zeros(len(outcome)), layout, "gaussian", correlation, error)

@@ -58,6 +58,7 @@ def interrupted_mean(
     impact: str = "level and slope",
     season: float | None = None,
     harmonics: int = 2,
+    seasonality: str = "harmonics",
     control: np.ndarray | None = None,
     errors: str = "ar1",
     lag: int | None = None,
@@ -82,6 +83,8 @@ def interrupted_mean(
     impact : "level and slope", or "level" (b3 = 0)
     season : float, length of a season in units of time, such as 12; None for none
     harmonics : int, pairs of sine and cosine in a season, with 2 * harmonics below `season`
+    seasonality : "harmonics", or "dummies": a level of its own for each time of the season (such as the 12 calendar
+        months; times are then whole numbers apart), which costs season - 1 coefficients: for long series
     control : array of float, a series that the change did not reach, at the same times: the model is then of the
         difference outcome - control
     errors : "ar1": each error carries over a share of the one before it, found by REML (``autocorrelation`` then
@@ -113,7 +116,7 @@ def interrupted_mean(
     (array([-3.84]), array([-3.21]))
     """
     outcome, level = check_values(outcome, "outcome"), check_level(conf_level)
-    model, order = segmented_model(time, change, at, impact, season, harmonics, length=len(outcome))
+    model, order = segmented_model(time, change, at, impact, season, harmonics, seasonality, length=len(outcome))
     if control is not None:
         other = check_values(control, "control")
         if len(other) != len(outcome):
@@ -143,6 +146,7 @@ def interrupted_rate(
     impact: str = "level and slope",
     season: float | None = None,
     harmonics: int = 2,
+    seasonality: str = "harmonics",
     control: tuple[np.ndarray, np.ndarray] | None = None,
     variance: str = "quasi_poisson",
     lag: int | None = None,
@@ -156,7 +160,7 @@ def interrupted_rate(
     ----------
     events : array of int, one count per time, such as no-shows in a month
     exposure : array of float above 0, one per time, such as visits booked
-    time, change, at, impact, season, harmonics : as in `interrupted_mean`
+    time, change, at, impact, season, harmonics, seasonality : as in `interrupted_mean`
     control : (events, exposure) of a series that the change did not reach, at the same times: results are then
         ratios of the series' ratios to the control's; season and dispersion are each series' own and common
     variance : "quasi_poisson" (variance in proportion to the mean, times independent: simulated 95% limits hold 95%,
@@ -191,7 +195,7 @@ def interrupted_rate(
     if lag is not None and variance != "newey_west":
         raise ValueError('lag goes with variance="newey_west" only')
     events, level = check_counts(events, "events"), check_level(conf_level)
-    model, order = segmented_model(time, change, at, impact, season, harmonics, length=len(events))
+    model, order = segmented_model(time, change, at, impact, season, harmonics, seasonality, length=len(events))
     both = [(events, exposure)] + ([] if control is None else [control])
     both = [tuple(part[order] for part in _check_rates(*pair, len(events))) for pair in both]
     lag = check_lag(lag, len(events))

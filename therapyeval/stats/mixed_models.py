@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,75 +102,11 @@ def mixed_difference(
     design = make_design(group, covariates)
     varying = np.ones((len(outcome), 1))
     if slope is not None:
-        varying = np.column_stack([varying, _check_rows(slope, "slope", len(outcome))])
+        varying = np.column_stack([varying, check_rows(slope, "slope", len(outcome))])
     there = np.isin(a, design.groups) & np.isin(b, design.groups)
     weights = np.zeros((design.columns.shape[1], len(a)))
     for code, sign in ((a, 1), (b, -1)):
         weights[np.searchsorted(design.groups, code[there]), np.flatnonzero(there)] = sign
-    note = make_notes(len(a), (~there, NO_GROUP))
-    return mixed_contrast(design, outcome, cluster, varying, weights, note, likelihood, level)
-
-
-def slope_difference(
-    outcome: np.ndarray,
-    group: np.ndarray,
-    pairs: Sequence[tuple[int, int]],
-    covariates: pd.DataFrame,
-    *,
-    cluster: np.ndarray,
-    time: np.ndarray,
-    random_slope: bool = True,
-    likelihood: str = "REML",
-    conf_level: float = 0.95,
-) -> Contrast:
-    """Differences of slopes over time, a - b: how much more the outcome of group a changes per unit of time.
-
-    A linear mixed model: each group has a mean at time 0 and a straight line, each cluster (a patient) departs
-    from it by an own intercept and, with ``random_slope``, an own slope. Without it, rows far apart in time count
-    as no less alike than neighbours, and intervals are too narrow wherever patients change at different speeds.
-
-    Parameters
-    ----------
-    outcome, group, pairs, covariates, likelihood, conf_level : as in `mixed_difference`
-    cluster : array, one code per row: whose repeated outcomes these are
-    time : array of float, one per row, in any unit
-    random_slope : bool
-
-    Returns
-    -------
-    Contrast
-        In units of the outcome per unit of time; t with Satterthwaite's df; notes as in `mixed_difference`. A group
-        seen at a single time gives NaN in all pairs.
-
-    Raises
-    ------
-    ValueError
-        As `mixed_difference`.
-
-    Source: as `mixed_difference`.
-
-    >>> import pandas as pd
-    >>> week, who = np.tile([0.0, 1, 2], 4), np.repeat(np.arange(4), 3)
-    >>> score = np.array([10.0, 15, 19, 20, 22, 27, 14, 15, 18, 9, 13, 13])
-    >>> found = slope_difference(score, who // 2, [(0, 1)], pd.DataFrame(index=range(12)), cluster=who, time=week)
-    >>> found.estimate.round(3), found.df.round(2)
-    (array([2.]), array([2.91]))
-    """
-    outcome, level = check_values(outcome, "outcome"), check_level(conf_level)
-    time = _check_rows(time, "time", len(outcome))
-    a, b = check_pairs(pairs)
-    group = check_codes(group, len(outcome), n_groups=n_codes(group, a, b))
-    plain = make_design(group, covariates)
-    k = len(plain.groups)
-    own_time = plain.columns[:, :k] * (time - time.sum() / max(len(time), 1))[:, None]
-    design = replace(plain, columns=np.hstack([plain.columns[:, :k], own_time, plain.columns[:, k:]]),
-                     owner=plain.owner[:k] + ["time"] * k + plain.owner[k:],
-                     constant=plain.constant + ["time"] * (len(np.unique(time)) == 1))
-    there = np.isin(a, design.groups) & np.isin(b, design.groups)
-    weights = np.zeros((design.columns.shape[1], len(a)))
-    for code, sign in ((a, 1), (b, -1)):
-        weights[k + np.searchsorted(design.groups, code[there]), np.flatnonzero(there)] = sign
-    varying = np.column_stack([np.ones(len(time)), time]) if random_slope else np.ones((len(time), 1))
     note = make_notes(len(a), (~there, NO_GROUP))
     return mixed_contrast(design, outcome, cluster, varying, weights, note, likelihood, level)
 
@@ -185,7 +121,7 @@ def mixed_contrast(
     likelihood: str,
     level: float,
 ) -> Contrast:
-    """Linear functions ``weights`` (columns, pairs) of the fixed effects; pairs with a note are not determined."""
+    """Linear functions ``weights`` (columns, k) of the fixed effects; those with a note are not determined."""
     cluster, _ = check_cluster(cluster, len(outcome))
     fit = fit_mixed(design, outcome, cluster, varying, likelihood)
     random = "intercept" if varying.shape[1] == 1 else "intercept and slope"
@@ -195,7 +131,8 @@ def mixed_contrast(
     base = least_squares(design, outcome)
     direction = np.linalg.solve(base.r.T, weights)
     change, error, df = satterthwaite(fit.model, fit.point, direction)
-    estimate = np.where(note == "", direction.T @ base.effects + change, np.nan)
+    level_share = weights[: len(design.groups)].sum(axis=0)      # least squares takes out the level of the outcome
+    estimate = np.where(note == "", direction.T @ base.effects + change + outcome.mean() * level_share, np.nan)
     note = np.where((note == "") & ~(df > 0), NO_CONVERGENCE, note)
     singular = _FLAT[varying.shape[1]] if fit.singular else ""
     return t_contrast(estimate, error, df, level, method + singular, note)
@@ -299,7 +236,7 @@ def _no_fit(problem: str) -> MixedFit:
     return MixedFit(None, None, np.full((1, 1), np.nan), np.nan, False, problem)
 
 
-def _check_rows(values: np.ndarray, name: str, length: int) -> np.ndarray:
+def check_rows(values: np.ndarray, name: str, length: int) -> np.ndarray:
     """One finite number per row."""
     checked = check_values(values, name)
     if len(checked) != length:

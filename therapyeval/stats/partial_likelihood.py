@@ -1,6 +1,7 @@
-"""Cox's partial likelihood with Efron's ties: risk sets, Newton's steps, residuals, why a fit does not exist."""
+"""Cox's partial likelihood, Efron's ties, strata: risk sets, Newton's steps, residuals, why a fit does not exist."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ _SINGULAR = 1e-12         # variance of x in the risk sets, of at most 1 per eve
 
 @dataclass(frozen=True)
 class RiskSets:
-    """Rows in order of time, events before censored ones; ``order`` leads from the given rows to them.
+    """Rows of a stratum in order of time, events before censored ones; ``order`` leads from all given rows to them.
 
     One entry per event: its time, the first row at risk (all later ones are too), the first event at the same
     time, and the share of the tied events' risk that Efron takes out: 0, 1/d ... (d-1)/d. ``until`` counts, for
@@ -38,7 +39,7 @@ class CoxFit:
 
     beta: np.ndarray
     covariance: np.ndarray
-    sets: RiskSets
+    strata: list[RiskSets]
     problem: str
 
 
@@ -52,50 +53,60 @@ class _State:
     mean: np.ndarray
 
 
-def fit_cox(duration: np.ndarray, event: np.ndarray, x: np.ndarray) -> CoxFit:
-    """Newton's steps from 0, halved while the likelihood falls; settled once no prediction moves any more."""
-    sets = _risk_sets(duration, event, x)
-    if not len(sets.event_time):
-        return _failed(sets, NO_EVENT)
+def fit_cox(duration: np.ndarray, event: np.ndarray, x: np.ndarray, stratum: np.ndarray | None = None) -> CoxFit:
+    """Newton's steps from 0, halved while the likelihood falls; settled once no prediction moves any more.
+
+    Units are at risk together within a stratum only (codes from 0; None for a single one).
+    """
+    stratum = np.zeros(len(duration), dtype=np.int64) if stratum is None else stratum
+    places = np.split(np.argsort(stratum, kind="stable"), np.cumsum(np.bincount(stratum))[:-1])
+    strata = [_risk_sets(duration, event, x, rows) for rows in places if event[rows].any()]
+    if not strata:
+        return _failed(x, NO_EVENT)
     if not x.shape[1]:
-        return CoxFit(np.zeros(0), np.zeros((0, 0)), sets, "")
-    scale = column_scale(sets.x)
-    scaled = RiskSets(**{**vars(sets), "x": sets.x / scale})
+        return CoxFit(np.zeros(0), np.zeros((0, 0)), strata, "")
+    scale = column_scale(x)
+    scaled = [replace(sets, x=sets.x / scale) for sets in strata]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         beta, information = _newton(scaled)
+    directions = np.vstack([_order_of_events(sets) for sets in scaled])
     if beta is None:
-        return _failed(sets, SEPARATED if separates(_order_of_events(sets)) else NOT_DETERMINED)
+        return _failed(x, SEPARATED if separates(directions) else NOT_DETERMINED)
     covariance = np.linalg.inv(information) / np.outer(scale, scale)
-    if barely_informed(covariance) and separates(_order_of_events(sets)):
-        return _failed(sets, SEPARATED)
-    return CoxFit(beta / scale, covariance, sets, "")
+    if barely_informed(covariance) and separates(directions):
+        return _failed(x, SEPARATED)
+    return CoxFit(beta / scale, covariance, strata, "")
 
 
-def score_residuals(fit: CoxFit) -> np.ndarray:
-    """What each given row adds to the score, (n, p); the sum over rows is 0."""
-    sets, state = fit.sets, _state(fit.sets, fit.beta)
-    n_ties = np.bincount(sets.tie, minlength=len(sets.tie))[sets.tie]
-    hazard, drift = _while_at_risk(sets, 1 / state.total), _while_at_risk(sets, state.mean / state.total[:, None])
-    residual = state.risk[:, None] * (drift - sets.x * hazard[:, None])
-    residual[sets.event] += sets.x[sets.event] - _tied(sets, state.mean) / n_ties[:, None]
-    given = np.empty_like(residual)
-    given[sets.order] = residual
+def score_residuals(fit: CoxFit, n_rows: int) -> np.ndarray:
+    """What each given row adds to the score, (n, p); the sum over the rows of a stratum is 0."""
+    given = np.zeros((n_rows, len(fit.beta)))
+    for sets in fit.strata:
+        state = _state(sets, fit.beta)
+        n_ties = np.bincount(sets.tie, minlength=len(sets.tie))[sets.tie]
+        hazard, drift = _while_at_risk(sets, 1 / state.total), _while_at_risk(sets, state.mean / state.total[:, None])
+        residual = state.risk[:, None] * (drift - sets.x * hazard[:, None])
+        residual[sets.event] += sets.x[sets.event] - _tied(sets, state.mean) / n_ties[:, None]
+        given[sets.order] = residual
     return given
 
 
-def trend_score(fit: CoxFit, clock: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def trend_score(fit: CoxFit, clock: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Score of coefficients that change in proportion to the clock, at no change, and the information of all 2p.
 
-    clock : one number per event, in the order of ``sets.event_time``
+    clock : times of events -> the clock's numbers
     """
-    sets, state = fit.sets, _state(fit.sets, fit.beta)
-    score = clock @ (sets.x[sets.event] - state.mean)
-    plain, once, twice = (_information(sets, state, clock**power) for power in (0, 1, 2))
-    return score, np.block([[plain, once], [once, twice]])
+    score, information = 0.0, 0.0
+    for sets in fit.strata:
+        state, shown = _state(sets, fit.beta), clock(sets.event_time)
+        score = score + shown @ (sets.x[sets.event] - state.mean)
+        plain, once, twice = (_information(sets, state, shown**power) for power in (0, 1, 2))
+        information = information + np.block([[plain, once], [once, twice]])
+    return score, information
 
 
-def _risk_sets(duration: np.ndarray, event: np.ndarray, x: np.ndarray) -> RiskSets:
-    order = np.lexsort((~event, duration))
+def _risk_sets(duration: np.ndarray, event: np.ndarray, x: np.ndarray, rows: np.ndarray) -> RiskSets:
+    order = rows[np.lexsort((~event[rows], duration[rows]))]
     time, happened = duration[order], event[order]
     event_time = time[happened]
     tie = np.searchsorted(event_time, event_time)
@@ -104,27 +115,31 @@ def _risk_sets(duration: np.ndarray, event: np.ndarray, x: np.ndarray) -> RiskSe
     return RiskSets(order, x[order], happened, event_time, np.searchsorted(time, event_time), tie, share, until)
 
 
-def _newton(sets: RiskSets) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _newton(strata: list[RiskSets]) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The maximum and the information there; None where the steps do not settle."""
-    beta = np.zeros(sets.x.shape[1])
-    state = _state(sets, beta)
+    beta, n_events = np.zeros(strata[0].x.shape[1]), sum(len(sets.event_time) for sets in strata)
+    states = [_state(sets, beta) for sets in strata]
     for _ in range(_STEPS):
-        information = _information(sets, state, np.ones(len(sets.event_time)))
-        score = (sets.x[sets.event] - state.mean).sum(axis=0)
-        if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] < _SINGULAR * len(sets.event_time):
+        both = list(zip(strata, states, strict=True))
+        information = sum(_information(sets, state, np.ones(len(sets.event_time))) for sets, state in both)
+        score = sum((sets.x[sets.event] - state.mean).sum(axis=0) for sets, state in both)
+        if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] < _SINGULAR * n_events:
             return None, None
         step = np.linalg.solve(information, score)
-        moves = np.abs(sets.x @ step).max()
+        moves = max(np.abs(sets.x @ step).max() for sets in strata)
         if moves < _CLOSE:
             return beta + step, information
-        beta, state = _halved(sets, beta, shorten(step, moves), state)
+        beta, states = _halved(strata, beta, shorten(step, moves), states)
     return None, None
 
 
-def _halved(sets: RiskSets, beta: np.ndarray, step: np.ndarray, state: _State) -> tuple[np.ndarray, _State]:
+def _halved(
+    strata: list[RiskSets], beta: np.ndarray, step: np.ndarray, states: list[_State]
+) -> tuple[np.ndarray, list[_State]]:
+    value = sum(state.value for state in states)
     for _ in range(30):
-        after = _state(sets, beta + step)
-        if after.value >= state.value - 1e-10 * abs(state.value):
+        after = [_state(sets, beta + step) for sets in strata]
+        if sum(state.value for state in after) >= value - 1e-10 * abs(value):
             break
         step = step / 2
     return beta + step, after
@@ -176,6 +191,6 @@ def _order_of_events(sets: RiskSets) -> np.ndarray:
     return np.vstack([*rows, tied, -tied])
 
 
-def _failed(sets: RiskSets, problem: str) -> CoxFit:
-    p = sets.x.shape[1]
-    return CoxFit(np.full(p, np.nan), np.full((p, p), np.nan), sets, problem)
+def _failed(x: np.ndarray, problem: str) -> CoxFit:
+    p = x.shape[1]
+    return CoxFit(np.full(p, np.nan), np.full((p, p), np.nan), [], problem)

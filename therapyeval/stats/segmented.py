@@ -9,6 +9,7 @@ from therapyeval.stats.inputs import check_values
 from therapyeval.stats.maximum_likelihood import fit_poisson
 
 IMPACTS = ("level and slope", "level")
+SEASONALITIES = ("harmonics", "dummies")
 EXACT = "the model fits without error: no interval"
 NO_EVENT = "no event before or after the change: no finite ratio"
 DRIFTING = "the errors drift without limit: no estimate"
@@ -62,6 +63,7 @@ def segmented_model(
     impact: str,
     season: float | None,
     harmonics: int,
+    seasonality: str,
     *,
     length: int,
 ) -> tuple[Model, np.ndarray]:
@@ -81,8 +83,8 @@ def segmented_model(
     order = np.argsort(time)
     since, has_slope = time[order] - change, impact == "level and slope"
     post = (since >= 0).astype(float)
-    columns = [np.ones(length), since, post] + [since * post] * has_slope + _waves(since, season, harmonics)
-    x = np.column_stack(columns)
+    seasons = _season(since, season, harmonics, seasonality)
+    x = np.column_stack([np.ones(length), since, post] + [since * post] * has_slope + seasons)
     return Model(x, time[order], stated - change, has_slope, _why_not(x, post, has_slope)), order
 
 
@@ -167,10 +169,20 @@ def no_fit(model: Model, problem: str) -> Fit:
     return Fit(np.full(p, np.nan), np.full((p, p), np.nan), np.nan, np.nan, np.nan, problem)
 
 
-def _waves(since: np.ndarray, season: float | None, harmonics: int) -> list[np.ndarray]:
-    """Sines and cosines of a season, the longest first; ValueError where the times cannot tell them apart."""
+def _season(since: np.ndarray, season: float | None, harmonics: int, seasonality: str) -> list[np.ndarray]:
+    """Sines and cosines of a season, the longest first, or a dummy for each of its times but that of the first row;
+    ValueError where the times cannot tell them apart."""
+    if seasonality not in SEASONALITIES:
+        raise ValueError(f"seasonality is {seasonality!r}, but must be one of {', '.join(SEASONALITIES)}")
     if season is None:
+        if seasonality == "dummies":
+            raise ValueError('seasonality="dummies" needs a season, such as 12')
         return []
+    if seasonality == "dummies":
+        place = (since - since[0]) % season
+        if season < 2 or season != int(season) or (place != np.floor(place)).any():
+            raise ValueError(f"dummies need times that are whole numbers apart and a whole season, not {season}")
+        return [(place == each).astype(float) for each in np.unique(place)[1:]]
     if harmonics < 1 or int(harmonics) != harmonics or not 2 * harmonics < season:
         raise ValueError(f"harmonics is {harmonics}, but must be 1 or more, with 2 * harmonics below season ({season})")
     angles = [2 * np.pi * k * since / season for k in range(1, int(harmonics) + 1)]

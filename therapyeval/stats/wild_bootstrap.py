@@ -82,7 +82,7 @@ def wild_cluster_difference(
     group = check_codes(group, len(outcome), n_groups=n_codes(group, a, b))
     cluster, n_clusters = check_cluster(cluster, len(outcome))
     design = make_design(group, covariates)
-    turns, how = _turns(weights, n_clusters, n_resamples, seed)
+    turns, how = cluster_turns(weights, n_clusters, n_resamples, seed)
     method = f"least squares, wild cluster bootstrap, {how}"
     problem = why_not_estimable(design, "classical")
     if problem:
@@ -92,17 +92,16 @@ def wild_cluster_difference(
     note = make_notes(len(a), (np.isnan(estimate), NO_GROUP),
                       (lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
                       (error <= fit.noise, "the model fits without error: no interval"))
-    low, high, p_value = np.full((3, len(a)), np.nan)
-    for place in np.flatnonzero(note == ""):
-        test = _Test.of(fit, design, a[place], b[place], cluster, turns)
-        p_value[place] = test.p_value(0.0)
-        low[place], high[place] = (test.limit(side * error[place], 1 - level) for side in (-1, 1))
-    note = np.where((note == "") & (np.isnan(low) | np.isnan(high)), "too few clusters for limits", note)
-    return Contrast(estimate, low, high, p_value, np.full(len(a), np.nan), method, note)
+    wanted = np.zeros((fit.q.shape[1], len(a)))
+    for code, sign in ((a, 1), (b, -1)):
+        there = np.flatnonzero(np.isin(code, design.groups))
+        wanted[np.searchsorted(design.groups, code[there]), there] = sign
+    direction = np.linalg.solve(fit.r.T, wanted)
+    return turned_contrast(fit.q, estimate, fit.residual, direction, cluster, turns, level, method, note)
 
 
-def _turns(weights: str, n_clusters: int, n_resamples: int, seed: int) -> tuple[np.ndarray, str]:
-    """Weights (resamples, clusters), the first of them 1 throughout: the data themselves."""
+def cluster_turns(weights: str, n_clusters: int, n_resamples: int, seed: int) -> tuple[np.ndarray, str]:
+    """Weights (resamples, clusters), the first of them 1 throughout: the data themselves; and how they were made."""
     if weights not in WEIGHTS:
         raise ValueError(f"weights is {weights!r}, but must be one of {', '.join(WEIGHTS)}")
     if n_resamples < 1:
@@ -112,6 +111,31 @@ def _turns(weights: str, n_clusters: int, n_resamples: int, seed: int) -> tuple[
         return 1.0 - 2 * bits, f"all {2**n_clusters} patterns of signs"
     drawn = np.random.default_rng(seed).choice(WEIGHTS[weights], size=(n_resamples, n_clusters))
     return np.vstack([np.ones(n_clusters), drawn]), f"{weights} weights, {n_resamples} resamples, seed {seed}"
+
+
+def turned_contrast(
+    q: np.ndarray,
+    estimate: np.ndarray,
+    residual: np.ndarray,
+    direction: np.ndarray,
+    cluster: np.ndarray,
+    turns: np.ndarray,
+    level: float,
+    method: str,
+    note: np.ndarray,
+) -> Contrast:
+    """Limits and p of estimates that have the weights ``q @ direction[:, j]`` on the rows; none where there is a note.
+
+    Fixed effects of the clusters may have been taken out of q and residual: turning a cluster turns them too.
+    """
+    low, high, p_value = np.full((3, len(estimate)), np.nan)
+    for place in np.flatnonzero(note == ""):
+        test = _Test.of(q, float(estimate[place]), residual, direction[:, place], cluster, turns)
+        step = np.sqrt((test.own**2).sum())
+        p_value[place] = test.p_value(0.0)
+        low[place], high[place] = (test.limit(side * step, 1 - level) for side in (-1, 1))
+    note = np.where((note == "") & (np.isnan(low) | np.isnan(high)), "too few clusters for limits", note)
+    return Contrast(estimate, low, high, p_value, np.full(len(estimate), np.nan), method, note)
 
 
 @dataclass(frozen=True)
@@ -131,17 +155,14 @@ class _Test:
     turns: np.ndarray
 
     @classmethod
-    def of(cls, fit, design, a: int, b: int, cluster: np.ndarray, turns: np.ndarray) -> _Test:
-        contrast = np.zeros(fit.q.shape[1])
-        contrast[np.searchsorted(design.groups, [a, b])] = 1, -1
-        direction = np.linalg.solve(fit.r.T, contrast)
-        v, size = fit.q @ direction, turns.shape[1]
-        score, share = np.zeros((2, size, fit.q.shape[1]))
-        np.add.at(score, cluster, fit.q * fit.residual[:, None])
-        np.add.at(share, cluster, fit.q * v[:, None])
-        own, length = np.bincount(cluster, v * fit.residual, size), np.bincount(cluster, v**2, size)
+    def of(cls, q, estimate, residual, direction, cluster: np.ndarray, turns: np.ndarray) -> _Test:
+        v, size = q @ direction, turns.shape[1]
+        score, share = np.zeros((2, size, q.shape[1]))
+        np.add.at(score, cluster, q * residual[:, None])
+        np.add.at(share, cluster, q * v[:, None])
+        own, length = np.bincount(cluster, v * residual, size), np.bincount(cluster, v**2, size)
         left, left_pull = (turns * one - (turns @ each) @ share.T for one, each in ((own, score), (length, share)))
-        return cls(float(direction @ fit.effects), own, length, left, left_pull, turns)
+        return cls(estimate, own, length, left, left_pull, turns)
 
     def p_value(self, difference: float) -> float:
         """Share of resamples whose t is as far from 0 as that of the data, where ``difference`` is the truth."""

@@ -1,6 +1,6 @@
 # Reference values for the checks of models in therapyeval.stats.
 # Run in this folder:  Rscript make_reference.R REAL_DATA_FOLDER     (only results leave that folder, never rows)
-# Debian: r-base-core r-cran-jsonlite -lmtest -e1071 -emmeans -mass
+# Debian: r-base-core r-cran-jsonlite -lmtest -e1071 -emmeans
 suppressMessages({ library(jsonlite); library(lmtest); library(e1071); library(emmeans) })
 real <- commandArgs(TRUE)[1]
 cases <- list()
@@ -8,7 +8,7 @@ keep <- function(id, call, ...) cases[[id]] <<- list(call = call, values = lappl
 
 stroke <- read.csv("../stats/stroke.csv"); stroke$change <- stroke$week8 - stroke$week1
 kutner <- read.csv("../stats/kutner.csv"); kutner$group <- factor(kutner$group)
-epil <- read.csv("../models/epil.csv"); quine <- read.csv("../models/quine.csv")
+falls <- read.csv("../models/falls.csv"); p <- read.csv(file.path(real, "pedalfast_tbi/pedalfast.csv"))
 a <- read.csv(file.path(real, "acupuncture_headache/acupuncture.csv"), fileEncoding = "UTF-8-BOM")
 a <- a[!is.na(a$pk5), ]
 
@@ -31,10 +31,9 @@ keep("expected.three", "min(chisq.test()$expected), 18 of 20, 9 of 12, 30 of 31"
 
 # ---- dispersion of a Poisson model: sum(residuals(type = "pearson")^2) / df.residual --------------------------------
 pearson <- function(fit) sum(residuals(fit, "pearson")^2) / df.residual(fit)
-keep("dispersion.epil", "glm(y ~ trt + base, poisson)", dispersion = pearson(glm(y ~ trt + base, poisson, epil)))
-quine$exposure <- seq_len(nrow(quine)) %% 5 + 1
-keep("dispersion.quine", "glm(Days ~ Sex + Age + offset(log(row %% 5 + 1)), poisson)",
-     dispersion = pearson(glm(Days ~ Sex + Age + offset(log(exposure)), poisson, quine)))
+keep("dispersion.pedalfast", "glm(hosplos ~ injurymech + age, poisson)", dispersion = pearson(glm(hosplos ~ injurymech + age, poisson, p)))
+keep("dispersion.falls", "glm(falls ~ program + ward + offset(log(days)), poisson), made-up falls",
+     dispersion = pearson(glm(falls ~ program + ward + offset(log(days)), poisson, falls)))
 
 # ---- an adjusted difference in pooled SDs: emmeans::eff_size with sigma the pooled SD of the groups, known ------------
 # Hedges' factor is multiplied afterwards; limits: sigma without uncertainty (edf = Inf)

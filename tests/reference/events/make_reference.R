@@ -47,6 +47,17 @@ m5 <- coxph(Surv(visits, event) ~ factor(clinic), visits, control = tight)
 keep("cox.visits", "coxph, Efron, many ties: clinic 1, 2, 3 / 0; cox.zph",
      rows = rows(lapply(1:3, function(i) ratio(m5, diag(3)[i, ]))), zph = cox.zph(m5)$table)
 
+# ---- Cox by strata --------------------------------------------------------------------------------------------------
+m6 <- coxph(Surv(time, seen) ~ factor(sex) + age + strata(ecog), lung, control = tight)
+m7 <- coxph(Surv(time, seen) ~ factor(sex) + age + strata(ecog), lung, cluster = inst, control = tight)
+keep("strata.lung", "coxph, Efron: sex 2 / 1, with age + strata(ecog); the same with cluster = inst, level 0.90; cox.zph of the first",
+     rows = rows(list(ratio(m6, c(1, 0)))), robust = rows(list(ratio(m7, c(1, 0), 0.9))), zph = cox.zph(m6)$table)
+m8 <- coxph(Surv(time, status) ~ factor(trt) + karno + strata(celltype), veteran, control = tight)
+keep("strata.veteran", "coxph, Efron: trt 2 / 1, with karno + strata(celltype); cox.zph", rows = rows(list(ratio(m8, c(1, 0)))), zph = cox.zph(m8)$table)
+visits$third <- seq_len(nrow(visits)) %% 3
+m9 <- coxph(Surv(visits, event) ~ factor(clinic) + strata(third), visits, control = tight)
+keep("strata.visits", "coxph, Efron, many ties: clinic 1, 2, 3 / 0, strata(row %% 3)", rows = rows(lapply(1:3, function(i) ratio(m9, diag(3)[i, ]))))
+
 # ---- restricted mean time: area under survfit, survival:::survmean; differences and log ratios by hand ---------------
 rmst <- function(f, d, tau) summary(survfit(f, d), rmean = tau)$table[, c("rmean", "se(rmean)")]
 pair <- function(t, a, b, level = 0.95) list(

@@ -17,9 +17,12 @@ a$good <- as.integer(a$pk5 <= 0.65 * a$pk1); a$band <- cut(a$age, c(0, 40, 52, 9
 b <- read.csv(file.path(real, "back_pain_prt/Ashar2022_outcomes_demographics.csv"), na.strings = c("NaN", "", "<undefined>"))
 b <- b[b$is_patient == 1 & !is.na(b$group), c("id", "time", "group", "pgic", "pain_avg")]
 b <- merge(b[b$time == 1, ], b[b$time == 2, c("id", "pgic")], by = "id", suffixes = c("1", "2")); b <- b[!is.na(b$pgic2), ]
-write.csv(MASS::epil[MASS::epil$period == 4, c("y", "trt", "base", "age")], "epil.csv", row.names = FALSE, quote = FALSE)
-write.csv(MASS::quine, "quine.csv", row.names = FALSE, quote = FALSE)
-epil <- read.csv("epil.csv"); quine <- read.csv("quine.csv")
+p <- read.csv(file.path(real, "pedalfast_tbi/pedalfast.csv")); p$mechanism <- factor(p$injurymech); p$years <- p$age / 365.25
+set.seed(20261122)                      # made up: falls of 120 residents over unequal times, more variable than Poisson
+f <- data.frame(program = rep(0:1, 60), days = sample(20:90, 120, TRUE), age = sample(60:95, 120, TRUE),
+                ward = sample(c("east", "north", "west"), 120, TRUE), before = rpois(120, 2))
+f$falls <- rnbinom(120, size = 1.5, mu = f$days / 30 * exp(-0.2 - 0.4 * f$program + 0.3 * f$before + 0.02 * (f$age - 75)))
+write.csv(f, "falls.csv", row.names = FALSE, quote = FALSE)
 
 # ---- logistic: standardized risks, ten lines from Localio (2007); gradient by central differences -------------------
 wald <- function(est, se, back = identity, level = 0.95)
@@ -47,16 +50,13 @@ keep("risk.plain", paste(call, "good ~ group, no covariate, acupuncture"), rows 
 # ---- counts ---------------------------------------------------------------------------------------------------------
 ratio <- function(m, L, level = 0.95) wald(sum(L * coef(m)), sqrt(c(L %*% vcov(m) %*% L)), exp, level)
 nb <- function(f, d) { m <- glm.nb(f, d, control = tight); glm.nb(f, d, control = tight, start = coef(m), init.theta = m$theta) }
-epil$weeks <- 1 + seq_len(nrow(epil)) %% 3                                 # exposure made up by formula
-P <- c(0, 1, 0, 0)
-keep("count.epil", "glm(poisson), MASS::glm.nb: y ~ trt + log(base) + age + offset(log(weeks)), progabide / placebo; weeks = 1 + row %% 3",
-     rows = rows(list(ratio(glm(y ~ trt + log(base) + age + offset(log(weeks)), poisson, epil, control = tight), c(0, 1, 0, 0)),
-                      ratio(nb(y ~ trt + log(base) + age + offset(log(weeks)), epil), c(0, 1, 0, 0)))))
-keep("count.quine", "the same: Days ~ Age + Sex + Lrn + Eth: F1 / F0, F2 / F0, F3 / F2, level 0.90",
-     poisson = rows(lapply(list(c(0, 1, 0, 0, 0, 0, 0), c(0, 0, 1, 0, 0, 0, 0), c(0, 0, -1, 1, 0, 0, 0)), function(L)
-       ratio(glm(Days ~ Age + Sex + Lrn + Eth, poisson, quine, control = tight), L, 0.9))),
-     negative_binomial = rows(lapply(list(c(0, 1, 0, 0, 0, 0, 0), c(0, 0, 1, 0, 0, 0, 0), c(0, 0, -1, 1, 0, 0, 0)), function(L)
-       ratio(nb(Days ~ Age + Sex + Lrn + Eth, quine), L, 0.9))))
+both <- function(f, d, L, level = 0.95) list(poisson = rows(lapply(L, function(l) ratio(glm(f, poisson, d, control = tight), l, level))),
+                                             negative_binomial = rows(lapply(L, function(l) ratio(nb(f, d), l, level))))
+do.call(keep, c("count.pedalfast", "glm(poisson), MASS::glm.nb: hosplos ~ injurymech + age + female: Fall / abuse, Traffic / abuse, Traffic / Fall, level 0.90",
+                both(hosplos ~ relevel(mechanism, "Known or suspected abuse") + years + female, p,
+                     list(c(0, 1, 0, 0, 0, 0, 0), c(0, 0, 0, 0, 1, 0, 0), c(0, -1, 0, 0, 1, 0, 0)), 0.9)))
+do.call(keep, c("count.falls", "the same: falls ~ program + log(1 + before) + age + ward + offset(log(days)), 1 / 0; made-up falls",
+                both(falls ~ program + log(1 + before) + age + ward + offset(log(days)), f, list(c(0, 1, 0, 0, 0, 0)))))
 keep("count.kutner", "glm(poisson): y ~ group, no covariate: 1 / 2, 1 / 3", rows = { k <- kutner; k$group <- factor(k$group)
   m <- glm(y ~ group, poisson, k, control = tight); rows(list(ratio(m, c(0, -1, 0)), ratio(m, c(0, 0, -1)))) })
 

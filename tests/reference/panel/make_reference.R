@@ -44,6 +44,26 @@ nhs1 <- n[n$site %% 4 < 2, ]; nhs1$start <- nhs1$first
 keep("did.stroke", paste(call, "patients as sites, group A from week 4"), rows = rbind(did(s)))
 keep("did.nhs", paste(call, "recovery %, providers with one value in each of 8 years; starts made up (2020 for every other of the providers taken), level 0.90"), rows = rbind(did(nhs1, level = 0.9)))
 keep("did.clinics", paste(call, "patients of 7 made-up clinics, start 4; then with age"), rows = rbind(did(k), did(k, "age")))
+# ---- wild cluster bootstrap: every pattern of signs, each fitted by least squares (Cameron, Gelbach and Miller 2008, null imposed),
+# ---- as in clustered/make_reference.R; no fwildclusterboot in Debian
+wild <- function(d, covs = NULL, level = 0.95) {
+  d$treated <- as.integer(!is.na(d$start) & d$period >= d$start); f <- reformulate(c("factor(site)", "factor(period)", covs, "treated"), "y")
+  X <- model.matrix(f, d); y <- d$y; L <- as.numeric(colnames(X) == "treated"); C <- solve(crossprod(X))
+  g <- as.integer(factor(d$site)); signs <- as.matrix(expand.grid(rep(list(c(1, -1)), max(g)))); W <- t(signs[, g]); v <- c(X %*% C %*% L)
+  statistic <- function(Y, r) { beta <- C %*% crossprod(X, Y); (c(L %*% beta) - r) / sqrt(colSums(rowsum(v * (Y - X %*% beta), g)^2)) }
+  beta <- C %*% crossprod(X, y); e <- c(L %*% beta); s <- abs(e / statistic(cbind(y), 0))
+  p <- function(r) { null <- c(X %*% (beta - C %*% L * (e - r) / c(L %*% C %*% L)))
+    mean(abs(statistic(null + (y - null) * W, r)) >= abs(statistic(cbind(y), r)) * (1 - 1e-9)) }
+  limit <- function(side) { inside <- 0; outside <- 2; while (p(e + side * outside * s) > 1 - level) { inside <- outside; outside <- 2 * outside }
+    for (k in 1:45) { middle <- (inside + outside) / 2; if (p(e + side * middle * s) <= 1 - level) outside <- middle else inside <- middle }; e + side * inside * s }
+  c(e, limit(-1), limit(1), p(0))
+}
+call <- "own function, every pattern of signs: y ~ factor(site) + factor(period) + treated by site;"
+keep("wild.stroke", paste(call, "patients 1-5 of group A (from week 4) and 9-13 of B as sites"), rows = wild(s[s$site %in% c(1:5, 9:13), ]))
+keep("wild.nhs", paste(call, "recovery %, the first ten of the providers of did.nhs, level 0.90"), rows = wild(nhs1[nhs1$site %in% sort(unique(nhs1$site))[1:10], ], level = 0.9))
+keep("wild.clinics", paste(call, "patients of 7 made-up clinics, with age"), rows = wild(k, "age"))
+w <- data.frame(site = rep(1:8, each = 2), period = rep(1:2, 8), y = c(78, 86, 79, 86, 80, 82, 81, 84, 77, 85, 83, 87, 79, 80, 82, 82), start = rep(c(2, 2, NA, NA, 2, 2, NA, NA), each = 2))
+keep("example.wild", "own function", rows = wild(w))
 call <- "lm(y ~ factor(site) + factor(period) + group x period), CR2: period, effect, limits, p, df; clubSandwich::Wald_test(HTZ) of the periods before;"
 put("event.stroke", paste(call, "stroke"), event(s)); put("event.nhs", paste(call, "nhs"), event(nhs1)); put("event.clinics", paste(call, "clinics"), event(k))
 

@@ -42,6 +42,16 @@ keep("aj.visits", "the same, visits by clinic 0-3 at 3, 5, 8", rows = table_of(v
      cuminc = cif(v, "visits", "clinic", c(3, 5, 8)))
 keep("aj.visits_90", "the same at 4, level 0.90", rows = table_of(v, "visits", "clinic", 4, 0.9))
 
+# ---- whole curves: survfit at every time, checked against cuminc ---------------------------------------------------
+curve <- function(data, time, by, level = 0.95) do.call(rbind, lapply(seq_along(g <- split(data, data[[by]])), function(i) {
+  d <- g[[i]]; f <- survfit(Surv(d[[time]], factor(d$cause, 0:2, c("censor", "stop", "other"))) ~ 1, conf.type = "log-log", conf.int = level)
+  k <- which(f$states == "stop"); o <- which(f$states == "other")
+  stopifnot(all.equal(f$pstate[, k], c(timepoints(cuminc(d[[time]], d$cause, cencode = 0)["1 1"], f$time)$est), tolerance = 1e-10))
+  cbind(i - 1, f$time, f$n.risk[, 1], f$n.event[, k], f$n.event[, o], f$pstate[, k], f$lower[, k], f$upper[, k]) }))
+call <- "survfit of a factor, conf.type = 'log-log', checked against cmprsk::cuminc: group, time, n.risk, events, others, share, limits;"
+keep("curve.mgus2", paste(call, "by sex F, M"), rows = curve(m, "stop", "sex"))
+keep("curve.visits", paste(call, "by clinic 0-3, level 0.90"), rows = curve(v, "visits", "clinic", 0.9))
+
 # ---- exact binomial ratio: binom.test(N, N + N0), p / (1 - p) - 1 --------------------------------------------------
 growth <- function(n, n0, level = 0.95) {
   p <- binom.test(n, n + n0, conf.level = level)$conf.int
@@ -69,4 +79,4 @@ packages <- c("survival", "cmprsk", "boot")
 versions <- c(R = paste(R.version$major, R.version$minor, sep = "."),
               sapply(packages, function(p) as.character(packageVersion(p))))
 write_json(list(versions = as.list(versions), cases = cases), "expected.json", digits = NA, auto_unbox = TRUE,
-           na = "null", pretty = TRUE, matrix = "rowmajor")
+           na = "string", pretty = TRUE, matrix = "rowmajor")

@@ -85,6 +85,16 @@ keep("rate.monthly_control", paste(call, "noshow of scheduled against falls of v
 m$late <- m$wait + 2 * sin(m$since / 3)
 put_ar1("ar1.monthly", paste(call1, "wait + 2 sin(since / 3) of made-up months, T0 = month 13, at 6"), ar1(late ~ since * post, m), 6)
 
+# ---- a level for each time of the season ---------------------------------------------------------------------------
+d$month <- factor(d$time %% 12); m$month <- factor(seq_len(nrow(m)) %% 6)
+m10 <- lm(rate ~ since * post + month, d); g10 <- glm(aces ~ offset(log(stdpop)) + since * post + month, quasipoisson, d, control = tight); g10 <- update(g10, start = coef(g10))
+keep("season.sicily", "lm, glm(quasipoisson), rate or events ~ since * post + factor(time %% 12): NeweyWest lag 3; gls(corAR1); quasipoisson; at 0, 6, 22",
+     newey = lines(m10, nw(m10, 3), m10$df.residual, c(0, 6, 22)), ar1 = { a <- ar1(rate ~ since * post + month, d); lines(a, vcov(a), a$dims$N - a$dims$p, c(0, 6, 22)) },
+     quasi = lines(g10, vcov(g10), g10$df.residual, c(0, 6, 22), back = exp))
+m11 <- lm(wait ~ since * post + month, m); g11 <- glm(noshow ~ offset(log(scheduled)) + since * post + month, quasipoisson, m, control = tight); g11 <- update(g11, start = coef(g11))
+keep("season.monthly", "the same with factor(time %% 6) of made-up months, T0 = month 13, at 6: NeweyWest lag 2 of wait; quasipoisson of noshow, level 0.90",
+     newey = lines(m11, nw(m11, 2), m11$df.residual, 6), quasi = lines(g11, vcov(g11), g11$df.residual, 6, back = exp, level = 0.9))
+
 # ---- the docstrings' numbers ----------------------------------------------------------------------------------------
 t <- 0:23; e <- data.frame(y = 20 - 0.2 * t + (t >= 12) * (-3 - 0.1 * (t - 12)) + rep(c(0.3, -0.4, 0.2, -0.1), 6), since = t - 12, post = as.integer(t >= 12))
 f <- data.frame(y = c(20, 22, 19, 21, 20, 18, 12, 14, 11, 13, 12, 10), since = -6:5, post = rep(0:1, each = 6))

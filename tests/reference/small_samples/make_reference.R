@@ -1,7 +1,7 @@
 # Reference values for permutation tests, multiplicity, equivalence, power and Bayesian posteriors in therapyeval.stats.
 # Run in this folder:  Rscript make_reference.R REAL_DATA_FOLDER     (only results leave that folder, never rows)
-# Debian: r-base-core r-cran-jsonlite -coin -pwr
-suppressMessages({ library(jsonlite); library(coin); library(pwr) })
+# Debian: r-base-core r-cran-jsonlite -coin -pwr -epir
+suppressMessages({ library(jsonlite); library(coin); library(pwr); library(epiR) })
 source("../proportions/score.R")
 real <- commandArgs(TRUE)[1]
 cases <- list()
@@ -64,6 +64,17 @@ keep("power_proportions", "power.prop.test(strict = TRUE), and its n and p2 for 
      n = apply(q, 1, function(v) ceiling(power.prop.test(p1 = v[2], p2 = v[3], power = 0.8, strict = TRUE, tol = 1e-12)$n)),
      above = apply(q, 1, function(v) power.prop.test(v[1], p1 = v[2], power = 0.8, strict = TRUE, tol = 1e-13)$p2))
 
+# ---- planning: the chi-square limit of an SD; a share's interval by epiR -----------------------------------------------
+upper <- function(x, level) sd(x) * sqrt((length(x) - 1) / qchisq(1 - level, length(x) - 1))
+given <- list(stroke$change, kutner$y, a$pk5)
+levels <- c(0.8, 0.95)
+keep("upper_sd", "sd * sqrt((n - 1) / qchisq(1 - level, n - 1)): stroke change, kutner, acupuncture; levels 0.8, 0.95",
+     sd = sapply(given, sd), n = sapply(given, length), limits = t(sapply(given, function(x) sapply(levels, function(l) upper(x, l)))))
+shares <- cbind(c(0.8, mean(a$pk5 < a$pk1 * 0.65), mean(stroke$change >= 10)), c(0.10, 0.05, 0.07))
+keep("n_for_share", "ceiling(epiR::epi.sssimpleestb(error = 'absolute')): 0.8; acupuncture down by 35%; stroke up by 10",
+     input = shares, n = apply(shares, 1, function(v) ceiling(epi.sssimpleestb(N = NA, Py = v[1], epsilon = v[2], error = "absolute",
+       se = 1, sp = 1, nfractional = TRUE, conf.level = 0.95))))
+
 # ---- posteriors: integrate() and uniroot() -----------------------------------------------------------------------------
 post <- function(est, se, df, m0, s0, threshold = 0, level = 0.95) {
   f0 <- function(x) dt((x - est) / se, df) * dnorm(x, m0, s0); cut <- sort(c(m0 + s0 * seq(-12, 12, 0.5), est + se * seq(-12, 12, 0.5)))
@@ -97,6 +108,6 @@ keep("docstrings", "as named", tost = tost(c(29, 32, 28, 30, 33), c(30, 29, 32, 
            power.prop.test(p1 = 0.5, p2 = 0.7, power = 0.8, strict = TRUE)$n, 1.95 * power.prop.test(p1 = 0.5, p2 = 0.7, power = 0.8, strict = TRUE)$n),
      share = power.prop.test(100, p1 = 0.5, power = 0.8, strict = TRUE, tol = 1e-12)$p2)
 
-versions <- c(R = paste(R.version$major, R.version$minor, sep = "."), sapply(c("coin", "pwr"), function(p) as.character(packageVersion(p))))
+versions <- c(R = paste(R.version$major, R.version$minor, sep = "."), sapply(c("coin", "pwr", "epiR"), function(p) as.character(packageVersion(p))))
 write_json(list(versions = as.list(versions), cases = cases), "expected.json", digits = NA, auto_unbox = TRUE,
            na = "string", pretty = TRUE, matrix = "rowmajor")
