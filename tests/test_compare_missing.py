@@ -220,6 +220,21 @@ def test_checks_and_e_value_of_weights_agree_with_r(headache):
     assert 1 < in_sds["conf_low"] < in_sds["estimate"] and np.isnan(in_sds["conf_high"])
 
 
+def test_a_weighted_comparison_has_a_balance_table_as_in_r(headache):
+    frame = headache(FINAL, adjust=ADJUST, model="iptw").to_frame()
+    rows = frame[frame["statistic"] == "smd"]
+    wanted = PROPENSITY_IN_R("balance.headache")
+    for name, place in ("baseline", 0), ("age", 1):
+        agree(rows.loc[rows["level"] == name, "estimate"].abs(), np.abs(wanted[place, :2]))   # the headache score falls
+    assert set(rows["method"]) == {"before weighting or matching", "after weighting or matching"}
+    exact = headache(FINAL, adjust=ADJUST, model="overlap").to_frame()
+    after = exact[(exact["statistic"] == "smd") & exact["method"].str.startswith("after")]
+    assert after["estimate"].abs().max() < 1e-8 and len(after) == len(rows) / 2      # these weights balance means exactly
+    assert not (headache(FINAL, adjust=ADJUST).to_frame()["statistic"] == "smd").any()
+    released = te.release([headache(FINAL, adjust=ADJUST, model="overlap")], "cms_11")[0].to_frame()
+    assert released.loc[released["statistic"] == "smd", "estimate"].isna().all()    # shares of few might follow from it
+
+
 def test_groups_apart_have_no_weights_and_checks_say_so(cohort_from):
     scores = "episode measure baseline final\n" + "\n".join(f"e{i} odi 80 {60 - i}" for i in range(12))
     episodes = "episode arm age\n" + "\n".join(f"e{i} {'ab'[i // 6]} {30 + i}" for i in range(12))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from therapyeval import stats
+from therapyeval.analysis.balance_rows import balance_lines
 from therapyeval.analysis.contrast_rows import check_line, effect_lines, joint_line, to_frames
 from therapyeval.analysis.effects import Effect, Scale, beside, make_scale
 from therapyeval.analysis.estimate import estimate, exclusions, to_rows
@@ -193,6 +194,7 @@ def _answer(call: Call, cohort: Cohort, sample: Sample, scale: Scale, values: di
         check_margin(call.text, model)
         size = read_margin(call.text, question.margin, scale, is_share=kind in SHARES)
         lines += margin_lines(model, main, sample, size, scale)
+    lines += balance_lines(model, sample)
     lines += [check_line(check, sample.units) for check in run_checks(model, sample, contrast)]
     return to_frames(lines, sample)
 

@@ -128,8 +128,8 @@ def _positivity(model: Model, sample: Sample, contrast: stats.Contrast) -> Check
 
 def _effective_size(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
     sizes = [stats.effective_size(weights[sample.group == code]) / sample.n[code] if sample.n[code] else np.nan
-             for pair, weights in _all_weights(model, sample) for code in pair]
-    counts = [stats.effective_size(weights[sample.group == code]) for pair, weights in _all_weights(model, sample)
+             for pair, weights in all_weights(model, sample) for code in pair]
+    counts = [stats.effective_size(weights[sample.group == code]) for pair, weights in all_weights(model, sample)
               for code in pair]
     size, share = _worst(counts, min), _worst(sizes, min)
     said = (NO_SCORES if np.isnan(size) else "few units carry the weight: take the interval with care"
@@ -140,7 +140,7 @@ def _effective_size(model: Model, sample: Sample, contrast: stats.Contrast) -> C
 def _balance(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
     """The largest standardized difference that is left of a covariate."""
     left = []
-    for pair, weights in _all_weights(model, sample):
+    for pair, weights in all_weights(model, sample):
         found = stats.covariate_balance(sample.group, pair, sample.covariates, weights)
         left += [(abs(smd), name) for smd, name in zip(found.smd_after, found.variable, strict=True)]
     size, name = max((one for one in left if np.isfinite(one[0])), default=(np.nan, ""))
@@ -173,7 +173,7 @@ def _scores(sample: Sample) -> list[stats.Propensity]:
     return [stats.propensity_score(sample.group, pair, sample.covariates) for pair in sample.pairs]
 
 
-def _all_weights(model: Model, sample: Sample) -> list[tuple[tuple[int, int], np.ndarray]]:
+def all_weights(model: Model, sample: Sample) -> list[tuple[tuple[int, int], np.ndarray]]:
     """Each pair with its weights, those without scores left out."""
     if model.weights == MATCHED:
         found = [(pair, stats.match_nearest(sample.group, pair, sample.covariates).weights) for pair in sample.pairs]
