@@ -229,10 +229,10 @@ def test_a_weighted_comparison_has_a_balance_table_as_in_r(headache):
     assert set(rows["method"]) == {"before weighting or matching", "after weighting or matching"}
     exact = headache(FINAL, adjust=ADJUST, model="overlap").to_frame()
     after = exact[(exact["statistic"] == "smd") & exact["method"].str.startswith("after")]
-    assert after["estimate"].abs().max() < 1e-8 and len(after) == len(rows) / 2      # these weights balance means exactly
+    assert after["estimate"].abs().max() < 1e-8 and len(after) == len(rows) / 2      # balances means exactly
     assert not (headache(FINAL, adjust=ADJUST).to_frame()["statistic"] == "smd").any()
     released = te.release([headache(FINAL, adjust=ADJUST, model="overlap")], "cms_11")[0].to_frame()
-    assert released.loc[released["statistic"] == "smd", "estimate"].isna().all()    # shares of few might follow from it
+    assert released.loc[released["statistic"] == "smd", "estimate"].isna().all()  # shares of few follow from it
 
 
 def test_groups_apart_have_no_weights_and_checks_say_so(cohort_from):
