@@ -27,7 +27,8 @@ ALIKE = "no variation within the groups: no interval"
 class Contrast:
     """Differences a - b between groups, or ratios a / b where the function says so; one entry per pair (a, b).
 
-    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN.
+    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN, or warns of numbers that
+    stand.
     """
 
     estimate: np.ndarray
