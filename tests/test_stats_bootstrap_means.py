@@ -11,6 +11,7 @@ from scipy import stats as scipy_stats
 
 from therapyeval import stats
 from therapyeval.stats.bootstrap_means import INTERVALS, RESAMPLES, resampled_counts, resampled_means
+from therapyeval.stats.few import PATIENTS, too_few
 
 expected = reader("bootstrap")
 SEEDS = 16
@@ -108,8 +109,10 @@ def test_thin_empty_and_constant_groups_say_why():
     values = np.r_[np.arange(12.0), np.full(12, 3.0), np.full(12, 4.0), np.arange(9)]
     group = np.repeat([0, 1, 2, 3], [12, 12, 12, 9])
     found = stats.bootstrap_difference(values, group, [(0, 1), (2, 1), (0, 3), (0, 5)], interval="BCa")
-    assert found.note.tolist() == ["", "no variation within the groups: no interval",
-                                   "needs ten values in each group for an interval", "a group has no value"]
+    assert found.note.tolist() == [too_few("values in a group", PATIENTS),
+                                   "no variation within the groups: no interval",
+                                   "needs ten values in each group for an interval",
+                                   "a group has no value"]
     assert found.estimate[:3].tolist() == [2.5, 1.0, 1.5] and np.isnan(found.estimate[3])
     assert np.isnan(limits(found)[1:, 1:]).all() and np.isnan(found.p_value[1:]).all()
     assert np.isfinite(limits(found)[0]).all() and found.low[0] < 2.5 < found.high[0]

@@ -64,6 +64,6 @@ def test_a_percentile_interval_of_few_patients_says_that_it_is_too_narrow():
     rng = np.random.default_rng(4)
     change, sizes = rng.normal(5, 10, 68), (9, 10, 49)
     found = stats.standardized_mean(change, rng.normal(50, 10, 68), codes(*sizes), np.arange(68), 3)
-    few = "fewer than 50 patients: the interval is too narrow"
+    few = "fewer than 50 patients: the interval may be too narrow"
     assert found.note.tolist() == ["needs ten patients for an interval", few, few]
     assert np.isnan(found.low).tolist() == [True, False, False]

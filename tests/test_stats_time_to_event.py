@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from reference_values import FOLDER, agree, committed, joint, reader, table
 
 from therapyeval import stats
+from therapyeval.stats.few import FOLLOWED, too_few
 
 expected = reader("events")
 CELLS, DISEASES = ["squamous", "smallcell", "adeno", "large"], ["Other", "GN", "AN", "PKD"]
+FEW = too_few("people in a group", FOLLOWED)
 DEMO = np.array([2.0, 5, 9, 14, 20, 3, 4, 4, 8, 12]), np.array([1, 1, 0, 1, 0, 1, 1, 1, 1, 0]), np.repeat([0, 1], 5)
 
 
@@ -148,7 +150,7 @@ def test_restricted_means_that_are_not_determined_say_so():
     assert found.estimate[2] == 8.5 and np.isnan(found.low[2]) and found.estimate[1] == 4.5
     pairs = [(1, 4), (1, 0), (1, 2), (3, 1)]
     found = stats.restricted_mean_contrast(time, event, group, pairs, horizon=8.5)
-    assert found.note.tolist() == ["", short, flat, "a group has no value"]
+    assert found.note.tolist() == [FEW, short, flat, "a group has no value"]
     assert np.isnan(found.p_value).tolist() == [False, True, True, True]
     zero = stats.restricted_mean_contrast(np.array([0.0, 0, 3, 5]), np.ones(4), np.array([0, 0, 1, 1]), [(1, 0)],
                                           horizon=2, effect="ratio")
@@ -323,7 +325,7 @@ def test_any_rows_give_numbers_or_a_reason(rows):
                   for effect in ("difference", "ratio")]
     for found in contrasts:
         numbers = table(found)[:, :4]
-        assert (np.isfinite(numbers).all(axis=1) == (found.note == "")).all()
+        assert (np.isfinite(numbers).all(axis=1) == np.isin(found.note.astype(str), ("", FEW))).all()
     check = stats.proportional_hazards(time, event, group, pd.DataFrame({"age": age}))
     for test in (check.group, check.covariates["age"], check.together):
         assert (0 <= test.p_value <= 1) if not test.note else np.isnan(test.p_value)

@@ -140,7 +140,7 @@ _HOMES = {
     "Overlap": "weighted_balance",
     "covariate_balance": "weighted_balance",
     "overlap_check": "weighted_balance",
-    "effective_size": "weighted_balance",
+    "effective_size": "few",
     "EValue": "e_values",
     "e_value": "e_values",
     "e_value_difference": "e_values",

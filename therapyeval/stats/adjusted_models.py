@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from therapyeval.stats.checks import dispersion
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, no_contrast, normal_contrast
+from therapyeval.stats.few import COUNTED, PER_COEFFICIENT, too_few
 from therapyeval.stats.inputs import check_codes, check_counts, check_level, check_values, make_notes
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from therapyeval.stats.linear_model import Design
 
+RARE = too_few("of the rarer outcome for each coefficient", PER_COEFFICIENT)
+OVERDISPERSED = 1.5       # Pearson's chi-square by its degrees of freedom
+VARIED = "counts vary more than Poisson: the interval is too narrow; negative_binomial allows for it"
 EFFECTS = ("risk_difference", "risk_ratio", "odds_ratio")
 FAMILIES = ("poisson", "negative_binomial")
 
@@ -34,7 +39,8 @@ def adjusted_risk(
     of b, and the mean risks are compared (standardization, g-computation over the units at hand). Limits come
     from the delta method with the model's covariance, on the log scale for ratios. The odds ratio is that of
     the model, given the covariates. Covariates enter as in `adjusted_difference`. With 40 people simulated 95% limits
-    of the risk difference hold 94% and its test rejects 8%, with 100 people 5%; ratios hold from 40 people on.
+    of the risk difference hold 94% and its test rejects 8%, with 100 people 5%; ratios hold from 40 people on. The note
+    of a risk difference says where there are fewer than ten of the rarer outcome for each coefficient.
 
     Parameters
     ----------
@@ -96,7 +102,11 @@ def adjusted_risk(
     gap = slope[a] - slope[b]
     error = np.sqrt(np.einsum("ij,jk,ik->i", gap, fit.covariance, gap))
     estimate = np.where(note == "", risk[a] - risk[b], np.nan)
-    return normal_contrast(estimate, error, level, method, note, log=effect == "risk_ratio", df_residual=left)
+    found = normal_contrast(estimate, error, level, method, note, log=effect == "risk_ratio", df_residual=left)
+    rarer = min(outcome.sum(), len(outcome) - outcome.sum())
+    if effect == "risk_difference" and rarer < PER_COEFFICIENT * len(fit.beta):
+        found.note[found.note == ""] = RARE
+    return found
 
 
 def adjusted_rate_ratio(
@@ -115,7 +125,8 @@ def adjusted_rate_ratio(
     covariates do not hold; ``negative_binomial`` adds mean^2 / shape. Covariates enter as in
     `adjusted_difference`. Where rates of 200 people differ (gamma, shape 1.5) simulated 95% limits of ``poisson`` hold
     70%: use it only for counts that vary as Poisson. Those of ``negative_binomial`` hold 93% with 40 people and 95%
-    with 200.
+    with 200. The note warns of ``poisson`` where Pearson's chi-square is above 1.5 times its degrees of freedom, of
+    ``negative_binomial`` with fewer than 100 people.
 
     Parameters
     ----------
@@ -169,7 +180,12 @@ def adjusted_rate_ratio(
     if problem or fit.problem:
         return no_contrast(len(a), method, problem or fit.problem)
     left = float(len(events) - len(fit.beta))
-    return _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method, left)
+    found = _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method, left)
+    if family == "poisson" and dispersion(events, exposure, group, covariates) > OVERDISPERSED:
+        found.note[found.note == ""] = VARIED
+    if family == "negative_binomial" and len(events) < COUNTED:
+        found.note[found.note == ""] = too_few("people", COUNTED)
+    return found
 
 
 def check_binary(outcome: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes
+from therapyeval.stats.few import PATIENTS, too_few
 from therapyeval.stats.inputs import check_codes, check_level, check_values, make_notes, number_word
 
 RESAMPLES = 10_000
@@ -26,6 +27,9 @@ def bootstrap_difference(
     conf_level: float = 0.95,
 ) -> Contrast:
     """Differences of two means, a - b, with limits from 10,000 resamples of the units within each group.
+
+    Percentiles are too narrow for few values: simulated 95% limits hold 93% with 12 in each group, and 92% (BCa 90%)
+    with 20 skewed ones (exponential); 95% with 50. The note warns of fewer than 50 in a group.
 
     p is one minus the largest level at which the interval leaves out 0. The draws of a group are the same
     whatever other groups there are, and do not depend on the order of the rows.
@@ -75,7 +79,8 @@ def bootstrap_difference(
     estimate, low, high, p_value = np.array(rows, dtype=float).reshape(-1, 4).T
     n = np.array([[len(parts[one]), len(parts[two])] for one, two in zip(a, b, strict=True)]).reshape(-1, 2).min(axis=1)
     note = make_notes(len(a), (n == 0, NO_GROUP), (n < LEAST_UNITS, f"needs {number_word(LEAST_UNITS)} values in each "
-                      "group for an interval"), (np.isnan(low), ALIKE))
+                      "group for an interval"), (np.isnan(low), ALIKE),
+                      (n < PATIENTS, too_few("values in a group", PATIENTS)))
     method = f"{interval} bootstrap of means, {RESAMPLES:,} resamples, seed {seed}"
     return Contrast(estimate, low, high, p_value, np.full(len(a), np.nan), method, note)
 

@@ -26,10 +26,10 @@ ALIKE = "no variation within the groups: no interval"
 class Contrast:
     """Differences a - b between groups, or ratios a / b where the function says so; one entry per pair (a, b).
 
-    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN. The last two are for
-    `pool`. ``scale`` is where the limits are the estimate -/+ t or z standard errors, "identity" or "log"; "" where
-    they are made otherwise (ranks, exact, score, profile). ``df_residual`` is what the data leave beyond the
-    coefficients where the limits have z; NaN where that is not known.
+    ``df`` is NaN where no t distribution is used. ``note`` is "" or says why a number is NaN, or warns of numbers that
+    stand. The last two are for `pool`. ``scale`` is where the limits are the estimate -/+ t or z standard errors,
+    "identity" or "log"; "" where they are made otherwise (ranks, exact, score, profile). ``df_residual`` is what the
+    data leave beyond the coefficients where the limits have z; NaN where that is not known.
     """
 
     estimate: np.ndarray

@@ -20,7 +20,7 @@ from therapyeval.stats.segmented import (
 
 ERRORS = ("ar1", "newey_west")
 VARIANCES = ("quasi_poisson", "poisson", "newey_west")
-SHORT = "; in a series this short the limits are too narrow"
+SHORT = "the series is short for these errors: the interval is too narrow"
 _LONG = {"ar1": 48, "newey_west": 250}                       # see the simulations in interrupted_mean
 NO_SLOPE = "the stated impact has no change of slope"
 
@@ -71,7 +71,7 @@ def interrupted_mean(
 
     In simulations with autocorrelation from 0 to 0.6, 95% limits of the level from "ar1" held the truth in 92 to
     78% at 24 times, 95 to 91% at 48 and 95% at 120; those of "newey_west" in 86 to 72%, 88 to 76% and 92 to 81%, and
-    94 to 86% at 240. ``method`` says where a series is too short for its limits.
+    94 to 86% at 240. The note says where a series is too short for its limits.
 
     Parameters
     ----------
@@ -131,9 +131,9 @@ def interrupted_mean(
     way, make = f"Newey-West lag {lag}", fit_means
     if errors == "ar1":
         way, make = "AR(1) errors by REML", fit_means_ar1
-    method = f"segmented least squares{against}, {way}, t" + (SHORT if len(outcome) < _LONG[errors] else "")
+    method = f"segmented least squares{against}, {way}, t"
     fit = no_fit(model, model.problem) if model.problem else make(model, outcome[order], lag)
-    return _interruption(model, fit, level, method, log=False)
+    return _interruption(model, fit, level, method, log=False, is_short=len(outcome) < _LONG[errors])
 
 
 def interrupted_rate(
@@ -202,10 +202,11 @@ def interrupted_rate(
     against = "" if control is None else ", against a control series"
     spread = variance.replace("_", "-")
     if variance == "newey_west":
-        spread = f"Newey-West lag {lag}, t" + (SHORT if len(events) < _LONG[variance] else "")
+        spread = f"Newey-West lag {lag}, t"
     method = f"segmented Poisson regression{against}, {spread}"
     fit = no_fit(model, model.problem) if model.problem else fit_rates(model, both, variance, lag)
-    return _interruption(model, fit, level, method, log=True)
+    short = variance == "newey_west" and len(events) < _LONG[variance]
+    return _interruption(model, fit, level, method, log=True, is_short=short)
 
 
 def _check_rates(events, exposure, length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +216,7 @@ def _check_rates(events, exposure, length: int) -> tuple[np.ndarray, np.ndarray]
     return events, exposure
 
 
-def _interruption(model: Model, fit: Fit, level: float, method: str, *, log: bool) -> Interruption:
+def _interruption(model: Model, fit: Fit, level: float, method: str, *, log: bool, is_short: bool) -> Interruption:
     """The wanted combinations of the coefficients, and the two lines."""
     wanted = model.combinations()
     without_slope = (np.arange(len(wanted)) == 2) & (not model.has_slope)
@@ -226,6 +227,7 @@ def _interruption(model: Model, fit: Fit, level: float, method: str, *, log: boo
         whole = normal_contrast(estimate, error, level, method, note)
     else:
         whole = t_contrast(estimate, error, np.full(len(wanted), fit.df), level, method, note)
+    whole.note[(whole.note == "") & is_short] = SHORT
     back = np.exp if log else np.asarray
     with np.errstate(over="ignore"):                         # a limit beyond 1e308 is infinite
         whole = replace(whole, estimate=back(whole.estimate), low=back(whole.low), high=back(whole.high))

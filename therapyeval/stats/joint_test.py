@@ -9,7 +9,7 @@ NAN = float("nan")
 class JointTest:
     """A test without a single estimate. ``df_error`` is NaN for a chi-square test.
 
-    ``note`` is "" or says why the numbers are NaN.
+    ``note`` is "" or says why the numbers are NaN, or warns of numbers that stand.
     """
 
     statistic: float

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, no_contrast, t_contrast
+from therapyeval.stats.few import CLUSTERS, too_few
 from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.linear_model import Design, least_squares, make_design, why_not_estimable
 from therapyeval.stats.maximum_likelihood import NO_CONVERGENCE
@@ -56,7 +57,9 @@ def mixed_difference(
     Clusters may lie within groups (a site delivers one program) or hold several groups. With ``slope`` the effect
     of that variable differs by cluster too, correlated with the intercept: with 1 for rows of the program and 0
     for others, sites may differ in how well the program works. ``slope`` adds no fixed effect: that is the
-    group's, or a covariate's. Covariates enter as in `adjusted_difference`.
+    group's, or a covariate's. Covariates enter as in `adjusted_difference`. With 4 sites of 20 patients, each with one
+    program, simulated 95% limits hold 93 to 94% and the test rejects 7%; with 6 sites and more 95%. The note warns of
+    fewer than six clusters.
 
     Parameters
     ----------
@@ -135,7 +138,10 @@ def mixed_contrast(
     estimate = np.where(note == "", direction.T @ base.effects + change + outcome.mean() * level_share, np.nan)
     note = np.where((note == "") & ~(df > 0), NO_CONVERGENCE, note)
     singular = _FLAT[varying.shape[1]] if fit.singular else ""
-    return t_contrast(estimate, error, df, level, method + singular, note)
+    found = t_contrast(estimate, error, df, level, method + singular, note)
+    if len(np.unique(cluster)) < CLUSTERS:
+        found.note[found.note == ""] = too_few("clusters", CLUSTERS)
+    return found
 
 
 def fit_mixed(

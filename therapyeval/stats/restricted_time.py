@@ -6,6 +6,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, normal_contrast
 from therapyeval.stats.critical_values import normal_quantile
+from therapyeval.stats.few import FOLLOWED, too_few
 from therapyeval.stats.inputs import NO_VALUE, check_level, make_notes
 from therapyeval.stats.intervals import Interval
 from therapyeval.stats.survival import check_events, survival_steps
@@ -77,7 +78,8 @@ def restricted_mean_contrast(
     """Differences a - b, or ratios a / b, of restricted mean survival times.
 
     Rows, horizon and errors as in `restricted_mean`; ratios have their limits on the log scale (delta method).
-    Simulated 95% limits of the difference hold 94% with 20 in each group (the test rejects 7%) and 95% from 50 on.
+    Simulated 95% limits of the difference hold 94% with 20 in each group (the test rejects 7%) and 95% from 50 on: the
+    note warns of fewer than 50 in a group.
 
     Parameters
     ----------
@@ -112,6 +114,13 @@ def restricted_mean_contrast(
     note = np.where(why[a] == "", why[b], why[a])
     note = np.where(note == NO_VALUE, NO_GROUP, note).astype(object)
     method = f"{effect} of restricted means to {horizon:g}, Kaplan-Meier"
+    n = np.bincount(group, minlength=n_groups)
+    found = _contrast(mean, error, a, b, effect, level, method, note)
+    found.note[(np.minimum(n[a], n[b]) < FOLLOWED) & (found.note == "")] = too_few("people in a group", FOLLOWED)
+    return found
+
+
+def _contrast(mean, error, a, b, effect: str, level: float, method: str, note: np.ndarray) -> Contrast:
     if effect == "difference":
         return normal_contrast(mean[a] - mean[b], np.hypot(error[a], error[b]), level, method, note)
     zero = (mean[a] == 0) | (mean[b] == 0)

@@ -7,6 +7,7 @@ import numpy as np
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, t_contrast
 from therapyeval.stats.inputs import NO_VALUE, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
+from therapyeval.stats.spread import BIASED, UNEVEN, spread_bias
 from therapyeval.stats.summaries import means, sd
 
 ROUNDING = 10 * np.finfo(float).eps
@@ -18,7 +19,8 @@ def student(
     """Differences of two means, a - b, by Student's t, which assumes equal spread in the two groups.
 
     Each pair is judged by its own two groups. `welch` does not assume equal spread and is the better default: where
-    8 people have twice the SD of 30 others, simulated 95% limits hold 82% and the test rejects 18%.
+    8 people have twice the SD of 30 others, simulated 95% limits hold 82% and the test rejects 18%. The note says where
+    the smaller group spreads so much more.
 
     Parameters
     ----------
@@ -64,7 +66,11 @@ def student(
         (df == 0, "needs three values in the two groups for an interval"),
         (flat, ALIKE),
     )
-    return t_contrast(center[a] - center[b], error, df, level, "Student t, equal spread", note)
+    found = t_contrast(center[a] - center[b], error, df, level, "Student t, equal spread", note)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = squares / (n - 1)
+    found.note[(spread_bias(n[[a, b]], variance[[a, b]]) > BIASED) & (note == "")] = UNEVEN
+    return found
 
 
 def paired(

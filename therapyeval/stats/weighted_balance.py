@@ -9,6 +9,7 @@ import numpy as np
 
 from therapyeval.stats.balance import smd_numeric
 from therapyeval.stats.contrasts import check_pairs, n_codes
+from therapyeval.stats.few import effective_size
 from therapyeval.stats.inputs import check_codes, check_values
 from therapyeval.stats.propensity import Propensity, propensity_weights
 
@@ -142,17 +143,6 @@ def overlap_check(propensity: Propensity, estimand: str = "ATE") -> Overlap:
         rows.append([effective_size(w), e.min(), e.max(), ((e < LOW) | (e > HIGH)).mean(),
                      (w > HEAVY * w.mean()).mean(), w.max() / w.sum()])
     return Overlap(n, *np.array(rows).T, "")
-
-
-def effective_size(weights: np.ndarray) -> float:
-    """Number of rows that, weighted equally, would tell as much; NaN without any weight.
-
-    >>> effective_size(np.array([1.0, 1, 1, 3]))
-    3.0
-    """
-    weights = check_values(weights, "weights")
-    total = weights.sum()
-    return float(total**2 / (weights**2).sum()) if total > 0 else float("nan")
 
 
 def _columns(covariates: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
