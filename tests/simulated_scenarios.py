@@ -121,8 +121,8 @@ def by_site(function, **options):
     return call
 
 
-def slope_difference(outcome, arm, pairs, covariates, patient, visit):
-    return stats.slope_difference(outcome, arm, pairs, covariates, cluster=patient, time=visit.astype(float))
+def slopes(outcome, arm, pairs, covariates, patient, visit):
+    return stats.mixed_lines(outcome, arm, pairs, covariates, cluster=patient, time=visit.astype(float)).difference
 
 
 def repeated_difference(outcome, arm, pairs, covariates, patient, visit):
@@ -307,8 +307,8 @@ def clustered_and_repeated():
                           data.sites(k, 20, 0.1), call=by_site("wild_cluster_difference", n_resamples=999),
                           replicates=RARE)
     for n in (24, 60):
-        yield _one_by_one("slope_difference", f"{n} people at 4 visits, own slopes",
-                          clusters.repeated_visits(n, slopes=1.5), call=slope_difference, replicates=RARE)
+        yield _one_by_one("mixed_lines", f"{n} people at 4 visits, own slopes",
+                          clusters.repeated_visits(n, slopes=1.5), call=slopes, replicates=RARE)
         yield _one_by_one("repeated_difference", f"{n} people at 4 visits, 20% of the later ones missing at random",
                           clusters.repeated_visits(n, lost=0.2), call=repeated_difference, replicates=RARE)
     for k in (4, 8, 20):

@@ -52,7 +52,8 @@ def joint_line(test: stats.JointTest, units: Units, **said: object) -> Line:
     """A test of all groups; its degrees of freedom are in the note."""
     is_f = not np.isnan(test.df_error)
     degrees = f"{test.df:g} and {test.df_error:.4g}" if is_f else f"{test.df:g}"
-    note = test.note or f"{degrees} degrees of freedom; tests whether all are alike"
+    told = [] if np.isnan(test.statistic) else [f"{degrees} degrees of freedom; tests whether all are alike"]
+    note = "; ".join(filter(None, [*told, test.note]))
     row = {"contrast": ALL_GROUPS, "statistic": "f_ratio" if is_f else "chi_square", "estimate": test.statistic,
            "p_value": test.p_value, "method": test.method, "note": note, "unit": ""}
     return Line(row | said, np.ones(len(units.group), dtype=bool))

@@ -202,7 +202,7 @@ def _dispersion(model: Model, sample: Sample, contrast: stats.Contrast) -> Check
 
 
 def _convergence(model: Model, sample: Sample, contrast: stats.Contrast) -> Check:
-    problems = sorted({str(note) for note in contrast.note} - {""})
+    problems = sorted({str(note) for note in contrast.note[np.isnan(contrast.estimate)]} - {""})
     return Check("check_convergence", float(not problems), "; ".join(problems) or "the model has one clear estimate",
                  "convergence and separation")
 

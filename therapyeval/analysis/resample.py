@@ -16,6 +16,7 @@ from therapyeval.analysis.estimate import QUANTILES, Part
 from therapyeval.analysis.units import Units
 from therapyeval.errors import ParameterError
 from therapyeval.metrics.registry import Call
+from therapyeval.stats.few import warns
 
 DEFAULT, BOOTSTRAP = "default", "bootstrap"
 INTERVALS = (DEFAULT, BOOTSTRAP)
@@ -74,7 +75,8 @@ def _limits(estimate: np.ndarray, low: np.ndarray, high: np.ndarray, note: np.nd
             interval: stats.Interval) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The new limits, and the notes: those about the estimate stay, those about the old limits go."""
     gone = np.isnan(estimate)
-    note = np.where(gone | ~(np.isnan(low) | np.isnan(high)), note, "")
+    about_limits = np.isnan(low) | np.isnan(high) | warns(note)
+    note = np.where(gone | ~about_limits, note, "")
     note = np.where((note == "") & ~gone, interval.note, note).astype(object)
     return np.where(gone, np.nan, interval.low), np.where(gone, np.nan, interval.high), note
 

@@ -53,7 +53,8 @@ def subgroup_lines(kind: str, sample: Sample, name: str, value: np.ndarray, unit
 
 def _interaction(test: stats.JointTest, name: str, shared: dict, about: np.ndarray) -> Line:
     degrees = f"{test.df:g}" if np.isnan(test.df_error) else f"{test.df:g} and {test.df_error:g}"
-    note = test.note or (f"{degrees} degrees of freedom; tests whether the effect is the same in all subgroups; one "
-                         "with and one without a clear effect do not show that it differs")
+    told = (f"{degrees} degrees of freedom; tests whether the effect is the same in all subgroups; one with and one "
+            "without a clear effect do not show that it differs")
+    note = "; ".join(filter(None, ["" if np.isnan(test.statistic) else told, test.note]))
     return Line({**shared, "statistic": "interaction", "estimate": test.statistic, "p_value": test.p_value,
                  "method": f"interaction with {name}; {test.method}", "note": note, "unit": ""}, about)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from therapyeval.stats.few import PATIENTS, too_few
+from therapyeval.stats.few import NARROW, PATIENTS, too_few
 from therapyeval.stats.inputs import (
     NO_VALUE,
     NO_VARIATION,
@@ -22,7 +22,7 @@ from therapyeval.stats.summaries import index_pairs, means, quantile, sd
 RESAMPLES = 2000
 SEED = 20260101
 LEAST_PATIENTS = 10  # below, a few patients fill most resamples and percentiles say little
-SKEWED_SPREAD = "strongly skewed values to take the SD of: the interval may be too narrow"
+SKEWED_SPREAD = f"strongly skewed values to take the SD of: {NARROW}"
 METHOD = f"percentile bootstrap by patient, {RESAMPLES} resamples, seed {SEED}"
 AT_ONCE = 1_000_000  # units drawn before the statistic is asked: several resamples of few, one of many
 BEYOND = 1e300       # stands for infinite in a quantile

@@ -9,6 +9,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import Contrast, welch
 from therapyeval.stats.critical_values import t_quantile
+from therapyeval.stats.few import warns
 from therapyeval.stats.score_risks import difference_score, pair_counts, score_risk_difference
 
 
@@ -16,7 +17,8 @@ from therapyeval.stats.score_risks import difference_score, pair_counts, score_r
 class Equivalence:
     """Differences a - b with limits of level 1 - 2 alpha, one entry per pair.
 
-    ``shown`` where p is below alpha: then the limits lie within the bounds. ``note`` says why a number is NaN.
+    ``shown`` where p is below alpha: then the limits lie within the bounds. ``note`` says why a number is NaN, or warns
+    of numbers that stand.
     """
 
     estimate: np.ndarray
@@ -155,7 +157,7 @@ def equivalent_risks(
 
 def _equivalence(found, one_sided: list[np.ndarray], alpha: float, method: str) -> Equivalence:
     p_value = np.maximum(*one_sided)
-    note = np.where(np.isnan(p_value), found.note, "").astype(object)
+    note = np.where(np.isnan(p_value) | warns(found.note), found.note, "").astype(object)
     return Equivalence(found.estimate, found.low, found.high, p_value, p_value < alpha, method, note)
 
 

@@ -16,7 +16,8 @@ WEIGHTED = 40                # rows of a group, counted by their weights (Kish),
 CLUSTERS = 6                 # for mixed models
 SITES = 30                   # for group-time effects
 REPEATED = 10                # patients, counted by their numbers of values (Kish), where these differ
-UNLIKE = "few patients, some with more values than others: the interval may be too narrow"
+NARROW = "the interval may be too narrow"       # ends every note that warns of limits that stand
+UNLIKE = f"few patients, some with more values than others: {NARROW}"
 
 
 def too_few(what: str, enough: int) -> str:
@@ -25,7 +26,16 @@ def too_few(what: str, enough: int) -> str:
     >>> too_few("sites", 30)
     'fewer than 30 sites: the interval may be too narrow'
     """
-    return f"fewer than {number_word(enough)} {what}: the interval may be too narrow"
+    return f"fewer than {number_word(enough)} {what}: {NARROW}"
+
+
+def warns(note: np.ndarray) -> np.ndarray:
+    """Where a note is about limits that stand.
+
+    >>> warns(np.array([too_few("sites", 30), "no variation: no interval", ""], dtype=object))
+    array([ True, False, False])
+    """
+    return np.array([str(text).endswith(NARROW) for text in note], dtype=bool)
 
 
 def effective_size(weights: np.ndarray) -> float:

@@ -82,6 +82,7 @@ def pool(contrasts: Sequence[Contrast], *, conf_level: float = 0.95) -> Pooled:
         lost = np.where(np.isinf(pooled_df) | np.isnan(pooled_df), growth, growth + 2 / (pooled_df + 3)) / (1 + growth)
     effect = _interval(estimate.mean(axis=0), np.sqrt(total), pooled_df, level, scale,
                        f"{contrasts[0].method}; {m} imputations, Rubin's rules", note)
+    effect.note[note == ""] = _warning(contrasts)[note == ""]
     return Pooled(effect, np.where(between > 0, lost, 0 * total), np.sqrt(between / m) + 0 * total)
 
 
@@ -137,6 +138,13 @@ def _interval(estimate, error, df, level, scale, method, note) -> Contrast:
         with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
             numbers = tuple(np.exp(part) for part in numbers)
     return Contrast(*numbers, p_value, np.where(normal | (note != ""), np.nan, df), method, note, scale)
+
+
+def _warning(contrasts: Sequence[Contrast]) -> np.ndarray:
+    """What at least half of the imputations warn of, for each entry."""
+    notes = np.array([one.note for one in contrasts], dtype=object)
+    often = 2 * (notes != "").sum(axis=0) >= len(notes)
+    return np.where(often, _first_note(contrasts, often), "").astype(object)
 
 
 def _first_note(contrasts: Sequence[Contrast], missing: np.ndarray) -> np.ndarray:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LOPSIDED = "strongly skewed values of few people: the interval may be too narrow"
+from therapyeval.stats.few import NARROW
+
+LOPSIDED = f"strongly skewed values of few people: {NARROW}"
 NOT_THE_MEAN = "strongly skewed differences: the typical one is not the mean, which the interval may miss"
 FEWEST, STRONG = 8, 1.0        # fewer values do not show their skewness; Bulmer (1979) calls 1 strong
 LARGEST = 0.2                  # skewness of an estimate: Cochran (1977), section 2.15, n > 25 * skewness^2
