@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import simulated_clusters
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference_values import agree, codes, committed, reader, stroke_with_dropout, table
@@ -423,6 +424,15 @@ def test_visits_that_determine_no_covariance_give_no_number():
     assert apart.note.tolist() == ["no patient has values at both of two visits"]
     same = stats.repeated_difference(WHO % 7 * 1.0, GROUP, [(1, 0)], NONE, subject=WHO, visit=WEEK, at=8)
     assert np.isnan(table(same)).all() and same.note[0]
+
+
+def test_the_search_does_not_step_to_and_fro_across_a_variance_of_zero():
+    """Found by the coverage study: 8 of these 60 stepped wedges did not settle. Estimates, errors and df of all 60 are
+    those of lmerTest within 7e-7."""
+    draw, rng = simulated_clusters.wedge(8), np.random.default_rng(1)
+    for _ in range(60):
+        _, arguments = draw(rng, 1, True)
+        assert np.isfinite(table(stats.stepped_wedge(*arguments))).all()
 
 
 def test_no_rows_give_no_difference():

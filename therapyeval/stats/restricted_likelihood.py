@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _STEPS, _HALVINGS, _CLOSE = 200, 40, 1e-9
-_FLAT, _RUNAWAY = 1e-8, 1e8
+_FLAT, _RUNAWAY, _ENOUGH = 1e-8, 1e8, 1e-4
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,11 @@ def search(model: Model, factor: np.ndarray) -> Point | None:
 
 
 def _halved(model: Model, point: Point, step: np.ndarray, after: Point | None) -> Point | None:
-    """The point after a step, halved while the deviance is not lower."""
+    """The point after a step, halved while the deviance falls by less than a ten thousandth of what its slope promises
+    (Armijo): a step across 0 to the same factor with the other sign would be taken back and forth for ever."""
     for _ in range(_HALVINGS):
-        if after is not None and after.value <= point.value + 1e-11 * abs(point.value):
+        promised = min(step @ point.slope, 0.0)
+        if after is not None and after.value <= point.value + _ENOUGH * promised + 1e-11 * abs(point.value):
             return after
         step = step / 2
         after = evaluate(model, point.factor + _matrix(step, model.q))
