@@ -26,10 +26,10 @@ lint: $(VENV)/tested ## Check the style
 study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against SQL (about 5 minutes)
 	$(RUN) -m pytest -m study -s tests/test_review.py
 
-study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (an hour)
+study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (90 minutes on 2 cores)
 	$(RUN) -m pytest -m study -s tests/test_fuzz.py tests/test_cache_safety.py
 
-study-coverage: $(VENV)/tested ## Simulated coverage and type I error, written into docs/validation.md (about 10 minutes)
+study-coverage: $(VENV)/tested ## Simulated coverage and type I error, written into docs/validation.md (about 20 minutes)
 	$(RUN) -m pytest -m study -s tests/test_simulated_coverage.py
 
 study-degenerate: $(VENV)/tested ## 5,000 degenerate data sets through every estimator (a minute)
