@@ -10,6 +10,7 @@ import pytest
 
 from therapyeval.data import read_dataset, sources
 from therapyeval.data.sources.omop import canonical
+from therapyeval.errors import DataError
 
 CODES = {"PT care": "PT", "LEFS total": "lefs", "3005061": "tug", "NOSHOW": "no_show", "MCR": "medicare_ffs",
          "physio": "PT"}
@@ -129,6 +130,14 @@ def test_scores_are_measurements_and_observations_of_declared_codes(place):
                      ["lefs", "101", 55, "2026-03-21", "measurement/5002"],
                      ["lefs", "100", 52, "2026-02-16", "observation/9002"]]
     assert [why for _, why in raw.aside] == ["its code is not among the measures in `codes:`"] * 2
+
+
+def test_a_column_in_capitals_and_in_small_letters_is_refused(tmp_path):                   # found by the fuzz study
+    where, _ = as_files(tmp_path)
+    path = where / "MEASUREMENT.csv"
+    path.write_text(path.read_text().replace("provider_id", "VALUE_AS_NUMBER"))
+    with pytest.raises(DataError, match="MEASUREMENT.csv has the column value_as_number twice"):
+        canonical(where, CODES)
 
 
 def test_charges_are_procedures_with_a_cpt_code(place):
