@@ -42,6 +42,11 @@ def test_titles_totals_and_blank_rows_are_set_aside_with_their_spreadsheet_row(w
                          (8, "a totals row"), (9, "a totals row"))
 
 
+def test_columns_called_as_ours_are_not_read(workbook):                                   # found by the fuzz study
+    raw = sources.read(workbook([["id", "_row", "_file"], ["007", "first", "x"], ["008", "second", "y"]]))
+    assert raw.table.to_pylist() == [{"id": "007", "_row": 2}, {"id": "008", "_row": 3}]
+
+
 def test_a_site_that_is_called_total_rehab_stays_where_its_row_is_full(workbook):
     raw = sources.read(workbook([["site", "visits"], ["Total Rehab", 3], ["Sumner", None]]))
     assert cells(raw) == [["Total Rehab", "3", 2], ["Sumner", None, 3]]

@@ -189,7 +189,7 @@ def _raw(sheet: _Sheet, name: str, epoch: datetime, serial_dates: Collection[str
             numbers.append(number)
             kept.append(cells)
     data = {column: pa.array([_written(row[position], epoch if column in serial_dates else None) for row in kept],
-                             pa.string()) for position, column in enumerate(columns)}
+                             pa.string()) for position, column in enumerate(columns) if column not in text.OURS}
     table = text.as_text(pa.table(data), name).append_column("_row", pa.array(numbers, pa.int64()))
     return Raw(name, table, aside=tuple(sorted(aside)))
 
