@@ -195,8 +195,8 @@ def find_clusters(call: Call, cohort: Cohort, units: Units, used: np.ndarray,
             raise UnknownNameError("attribute", cluster, cohort.facts.attributes)
         named = frame[cluster].iloc[units.row].astype(object)[used]
         if named.isna().any():
-            raise ParameterError(f"{int(named.isna().sum())} units have no {cluster}, so they cannot be "
-                                 "clustered by it.")
+            raise ParameterError(f"{int(named.isna().sum())} units have no {cluster}, so they cannot be clustered by "
+                                 "it. Leave them out with a filter of the cohort.")
         return pd.factorize(named)[0], cluster
     patient = units.patient[used]
     return (patient, "patient") if len(np.unique(patient)) < len(patient) else (None, "")

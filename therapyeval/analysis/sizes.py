@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
-import pandas as pd
 
 from therapyeval import stats
 from therapyeval.analysis.effects import Scale, make_scale
 from therapyeval.analysis.estimate import Part, exclusions, to_rows
 from therapyeval.analysis.margins import read_margin
+from therapyeval.analysis.sample import find_clusters
 from therapyeval.analysis.summarize import answered
-from therapyeval.analysis.units import Units, population_frame, select_units
+from therapyeval.analysis.units import Units, select_units
 from therapyeval.cohort import Cohort
-from therapyeval.errors import ParameterError, UnknownNameError
+from therapyeval.errors import ParameterError
 from therapyeval.metrics.registry import Call, parse
 from therapyeval.period import Period, parse_period
 from therapyeval.result import COMPLETE_CASE, Result, make_frame
@@ -106,7 +106,8 @@ def sample_size(cohort: Cohort, metric: str, *, difference: float | str | None =
     plan = _read_plan(call, scale, difference, per_group, power, 1 - conf_level)
     rows = []
     if cluster is not None:
-        plan, rows = _clustered(plan, _clusters(call, cohort, units, cluster), units, cluster, per_cluster, conf_level)
+        code, _ = find_clusters(call, cohort, units, units.used, cluster)
+        plan, rows = _clustered(plan, code, units, cluster, per_cluster, conf_level)
     elif per_cluster is not None:
         raise ParameterError("per_cluster is given without cluster: name the attribute whose values are the clusters.")
     rows = (_of_shares if call.metric.kind == "proportion" else _of_means)(plan, units, scale, rows)
@@ -129,18 +130,6 @@ def _read_plan(call: Call, scale: Scale, difference: float | str | None, per_gro
     size = None if difference is None else read_margin(call.text, difference, scale, named="difference",
                                                        is_share=call.metric.kind == "proportion")
     return _Plan(size, per_group, power, alpha)
-
-
-def _clusters(call: Call, cohort: Cohort, units: Units, cluster: str) -> np.ndarray:
-    """Codes of the clusters of the units used."""
-    frame = population_frame(cohort.facts, call.population)
-    if cluster not in frame:
-        raise UnknownNameError("attribute", cluster, cohort.facts.attributes)
-    named = frame[cluster].iloc[units.row].astype(object)[units.used]
-    if named.isna().any():
-        raise ParameterError(f"{int(named.isna().sum())} units have no {cluster}, so they cannot be clustered by it. "
-                             "Leave them out with a filter of the cohort.")
-    return pd.factorize(named)[0]
 
 
 def _clustered(plan: _Plan, code: np.ndarray, units: Units, cluster: str, per_cluster: float | None,

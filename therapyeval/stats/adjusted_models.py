@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from therapyeval.stats.checks import dispersion
+from therapyeval.stats.checks import pearson_dispersion
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, no_contrast, normal_contrast
-from therapyeval.stats.few import COUNTED, PER_COEFFICIENT, too_few
+from therapyeval.stats.few import COUNTED, PER_COEFFICIENT, too_few, warned
 from therapyeval.stats.inputs import check_codes, check_counts, check_level, check_values, make_notes
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ def adjusted_risk(
     estimate = np.where(note == "", risk[a] - risk[b], np.nan)
     found = normal_contrast(estimate, error, level, method, note, log=effect == "risk_ratio", df_residual=left)
     rarer = min(outcome.sum(), len(outcome) - outcome.sum())
-    if effect == "risk_difference" and rarer < PER_COEFFICIENT * len(fit.beta):
-        found.note[found.note == ""] = RARE
-    return found
+    return warned(found, RARE, effect == "risk_difference" and rarer < PER_COEFFICIENT * len(fit.beta))
 
 
 def adjusted_rate_ratio(
@@ -181,11 +179,9 @@ def adjusted_rate_ratio(
         return no_contrast(len(a), method, problem or fit.problem)
     left = float(len(events) - len(fit.beta))
     found = _linear_contrast(design, fit.beta, fit.covariance, a, b, level, method, left)
-    if family == "poisson" and dispersion(events, exposure, group, covariates) > OVERDISPERSED:
-        found.note[found.note == ""] = VARIED
-    if family == "negative_binomial" and len(events) < COUNTED:
-        found.note[found.note == ""] = too_few("people", COUNTED)
-    return found
+    if family == "negative_binomial":
+        return warned(found, too_few("people", COUNTED), len(events) < COUNTED)
+    return warned(found, VARIED, pearson_dispersion(events, exposure, design, fit.beta) > OVERDISPERSED)
 
 
 def check_binary(outcome: np.ndarray) -> np.ndarray:

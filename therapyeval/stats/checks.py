@@ -14,6 +14,8 @@ from therapyeval.stats.joint_test import NAN, JointTest, chi_square_test, no_tes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from therapyeval.stats.linear_model import Design
+
 MOST_FOR_NORMALITY = 5000
 EXACT = "the model fits without error: nothing to check"
 LONELY = "a row is alone in determining a coefficient: its influence has no bound"
@@ -148,8 +150,13 @@ def dispersion(events: np.ndarray, exposure: np.ndarray, group: np.ndarray, cova
     fit = fit_poisson(design.columns, events, np.log(exposure))
     if fit.problem:
         return NAN
-    mean = exposure * np.exp(design.columns @ fit.beta)
-    return float(((events - mean) ** 2 / mean).sum() / (len(events) - len(fit.beta)))
+    return pearson_dispersion(events, exposure, design, fit.beta)
+
+
+def pearson_dispersion(events: np.ndarray, exposure: np.ndarray, design: Design, beta: np.ndarray) -> float:
+    """Pearson's chi-square of a Poisson model by its degrees of freedom."""
+    mean = exposure * np.exp(design.columns @ beta)
+    return float(((events - mean) ** 2 / mean).sum() / (len(events) - len(beta)))
 
 
 _NORMAL, _SPREAD = "Shapiro-Wilk", "Breusch-Pagan, studentized"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from therapyeval.stats.critical_values import normal_quantile, t_p_value, t_quantile
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.intervals import check_shares, proportion
 from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
@@ -99,8 +100,7 @@ def welch(
     )
     found = t_contrast(center[a] - center[b], np.sqrt(variance), df, level, "Welch t", note)
     moments = central_moments(values - center[group], group, n_groups)
-    found.note[is_lopsided(moments.of(a), moments.of(b)) & (note == "")] = LOPSIDED
-    return found
+    return warned(found, LOPSIDED, is_lopsided(moments.of(a), moments.of(b)))
 
 
 def risk_difference(

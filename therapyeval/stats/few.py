@@ -4,6 +4,8 @@ The limits come from the simulations of docs/validation.md, or from the source n
 interval does not turn right at the limit, but from there on simulated ones are within a percentage point of 95%.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from therapyeval.stats.inputs import check_values, number_word
@@ -36,6 +38,11 @@ def warns(note: np.ndarray) -> np.ndarray:
     array([ True, False, False])
     """
     return np.array([str(text).endswith(NARROW) for text in note], dtype=bool)
+
+
+def warned(found, text: object, where: object = True):
+    """An answer (Interval, Contrast ...) whose entries carry this note where the mask holds and they have none yet."""
+    return replace(found, note=np.where((found.note == "") & where, text, found.note).astype(object))
 
 
 def effective_size(weights: np.ndarray) -> float:

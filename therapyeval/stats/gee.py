@@ -121,21 +121,25 @@ def gee_contrast(
     first, second = (np.searchsorted(design.groups, np.where(there, code, design.groups[0])) for code in (a, b))
     marginal, k = effect == "risk_difference", len(design.groups)
     value, slope = standardized_risks(design, beta) if marginal else (beta[:k], np.eye(k, len(beta)))
-    gap = slope[first] - slope[second]
+    estimate = np.where(there, value[first] - value[second], np.nan)
+    return limited(estimate, slope[first] - slope[second], covariance, naive, lonely(group, cluster, a, b),
+                   n_clusters, error, level, method, log=effect.endswith("ratio"))
+
+
+def limited(estimate, gap, covariance, naive, alone, n_clusters, error, level, method, *, log=False) -> Contrast:
+    """Differences with the weights ``gap`` (k, coefficients), or their exponentials, with z or t.
+
+    A missing estimate is that of an absent group; those ``alone``, and those that fit without error, have no limits.
+    """
     spread, usual = (np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", gap, square, gap), 0))
                      for square in (covariance, naive))
-    note = make_notes(len(a), (~there, NO_GROUP),
-                      (lonely(group, cluster, a, b), "needs two clusters in each group for an interval"),
+    note = make_notes(len(estimate), (np.isnan(estimate), NO_GROUP),
+                      (alone, "needs two clusters in each group for an interval"),
                       (spread <= _NOTHING * usual, "the model fits every cluster without error: no interval"))
-    estimate = np.where(there, value[first] - value[second], np.nan)
-    return _contrast(estimate, spread, n_clusters - len(beta), error, effect.endswith("ratio"), level, method, note)
-
-
-def _contrast(estimate, spread, df, error, log, level, method, note) -> Contrast:
-    """Differences, or their exponentials, with z or t."""
     if error != "mancl_derouen":
         return normal_contrast(estimate, spread, level, method, note, log=log)
-    found = t_contrast(estimate, spread, np.full(len(note), float(df)), level, method, note)
+    df = np.full(len(note), float(n_clusters - gap.shape[1]))
+    found = t_contrast(estimate, spread, df, level, method, note)
     if not log:
         return found
     with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite

@@ -8,25 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from therapyeval.stats.contrasts import (
-    NO_GROUP,
-    Contrast,
-    check_pairs,
-    lonely,
-    n_codes,
-    no_contrast,
-    normal_contrast,
-    t_contrast,
-)
-from therapyeval.stats.gee import ERRORS, fit_means
+from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, lonely, n_codes, no_contrast
+from therapyeval.stats.gee import ERRORS, fit_means, limited
 from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.linear_model import Design, make_design
 from therapyeval.stats.mixed_models import check_rows, mixed_contrast
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -147,16 +136,8 @@ def gee_lines(
     if problem:
         return lines.split(no_contrast(len(lines.note), method, problem))
     estimate = np.where(lines.note == "", lines.weights.T @ beta + outcome.mean() * lines.level_share, np.nan)
-    spread, usual = (np.sqrt(np.maximum(np.einsum("ij,ik,kj->j", lines.weights, square, lines.weights), 0))
-                     for square in (covariance, naive))
-    note = make_notes(
-        len(estimate), (lines.note != "", NO_GROUP),
-        (lonely(np.asarray(group), cluster, *lines.codes), "needs two clusters in each group for an interval"),
-        (spread <= _NOTHING * usual, "the model fits every cluster without error: no interval"))
-    if error != "mancl_derouen":
-        return lines.split(normal_contrast(estimate, spread, level, method, note))
-    df = np.full(len(note), float(n_clusters - len(beta)))
-    return lines.split(t_contrast(estimate, spread, df, level, method, note))
+    alone = lonely(np.asarray(group), cluster, *lines.codes)
+    return lines.split(limited(estimate, lines.weights.T, covariance, naive, alone, n_clusters, error, level, method))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from therapyeval.stats.contrasts import Contrast, normal_contrast, t_contrast
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import check_counts, check_level, check_values, make_notes
 from therapyeval.stats.segmented import (
     Fit,
@@ -227,7 +228,7 @@ def _interruption(model: Model, fit: Fit, level: float, method: str, *, log: boo
         whole = normal_contrast(estimate, error, level, method, note)
     else:
         whole = t_contrast(estimate, error, np.full(len(wanted), fit.df), level, method, note)
-    whole.note[(whole.note == "") & is_short] = SHORT
+    whole = warned(whole, SHORT, is_short)
     back = np.exp if log else np.asarray
     with np.errstate(over="ignore"):                         # a limit beyond 1e308 is infinite
         whole = replace(whole, estimate=back(whole.estimate), low=back(whole.low), high=back(whole.high))

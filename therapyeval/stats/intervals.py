@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from therapyeval.stats.critical_values import normal_quantile, t_quantile
-from therapyeval.stats.few import UNLIKE, rests_on_few_patients
+from therapyeval.stats.few import UNLIKE, rests_on_few_patients, warned
 from therapyeval.stats.inputs import (
     NO_VALUE,
     NO_VARIATION,
@@ -110,8 +110,8 @@ def mean(
         flat = error <= _ROUNDING * np.bincount(group, np.abs(values), n_groups) / n
     rules = (n == 0, NO_VALUE), (n_clusters == 1, TWO_PATIENTS), (flat, NO_VARIATION)
     found = _t_interval(estimate, error, n_clusters, level, "t, patient-clustered variance", rules)
-    found.note[is_lopsided(central_moments(of_patient, pair_group, n_groups)) & (found.note == "")] = LOPSIDED
-    found.note[rests_on_few_patients(np.bincount(pair), pair_group, n_groups) & (found.note == "")] = UNLIKE
+    found = warned(found, LOPSIDED, is_lopsided(central_moments(of_patient, pair_group, n_groups)))
+    found = warned(found, UNLIKE, rests_on_few_patients(np.bincount(pair), pair_group, n_groups))
     return found
 
 
@@ -248,7 +248,7 @@ def ratio(sums: PairSums, *, conf_level: float = 0.95) -> Interval:
     )
     found = _t_interval(estimate, error, n_clusters, level, "delta method by patient", rules)
     if sums.cubes is not None:
-        found.note[is_lopsided(_about_ratio(estimate, squares, sums)) & (found.note == "")] = LOPSIDED
+        found = warned(found, LOPSIDED, is_lopsided(_about_ratio(estimate, squares, sums)))
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, normal_contrast
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import check_codes, check_level, check_values, make_notes
 from therapyeval.stats.joint_test import JointTest, chi_square_test, f_test, no_test
 from therapyeval.stats.spread import BIASED, BIASED_RANKS, UNEVEN, UNEVEN_RANKS, spread_bias
@@ -204,8 +205,7 @@ def tukey(
     thin = (df <= 0, "needs more values than groups"), (np.full(len(a), groups.is_flat), ALIKE)
     found = _range_contrast(groups, a, b, error, df, "Tukey HSD, equal spread", check_level(conf_level), thin)
     uneven = spread_bias(n[n > 0], groups.variance[n > 0]) > BIASED
-    found.note[uneven & (found.note == "")] = UNEVEN
-    return found
+    return warned(found, UNEVEN, uneven)
 
 
 def games_howell(

@@ -8,6 +8,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, t_contrast
 from therapyeval.stats.critical_values import t_quantile
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import (
     NO_VALUE,
     NO_VARIATION,
@@ -148,8 +149,7 @@ def completion_weighted_difference(
                       (~(error > 1e-14 * np.maximum(np.abs(mean[a]), np.abs(mean[b]))), ALIKE))
     found = t_contrast(mean[a] - mean[b], error, n - 1, level, METHOD, note)
     few = _rests_on_few(known, weight, group, n_groups)
-    found.note[(few[a] | few[b]) & (note == "")] = FEW
-    return found
+    return warned(found, FEW, few[a] | few[b])
 
 
 def _rests_on_few(known: np.ndarray, weight: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:

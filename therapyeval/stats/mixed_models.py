@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, no_contrast, t_contrast
-from therapyeval.stats.few import CLUSTERS, too_few
+from therapyeval.stats.few import CLUSTERS, too_few, warned
 from therapyeval.stats.inputs import check_cluster, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.linear_model import Design, least_squares, make_design, why_not_estimable
 from therapyeval.stats.maximum_likelihood import NO_CONVERGENCE
@@ -125,7 +125,7 @@ def mixed_contrast(
     level: float,
 ) -> Contrast:
     """Linear functions ``weights`` (columns, k) of the fixed effects; those with a note are not determined."""
-    cluster, _ = check_cluster(cluster, len(outcome))
+    cluster, n_clusters = check_cluster(cluster, len(outcome))
     fit = fit_mixed(design, outcome, cluster, varying, likelihood)
     random = "intercept" if varying.shape[1] == 1 else "intercept and slope"
     method = f"linear mixed model, random {random} by cluster, {likelihood}, Satterthwaite df, t"
@@ -139,9 +139,7 @@ def mixed_contrast(
     note = np.where((note == "") & ~(df > 0), NO_CONVERGENCE, note)
     singular = _FLAT[varying.shape[1]] if fit.singular else ""
     found = t_contrast(estimate, error, df, level, method + singular, note)
-    if len(np.unique(cluster)) < CLUSTERS:
-        found.note[found.note == ""] = too_few("clusters", CLUSTERS)
-    return found
+    return warned(found, too_few("clusters", CLUSTERS), n_clusters < CLUSTERS)
 
 
 def fit_mixed(

@@ -9,6 +9,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import Contrast
 from therapyeval.stats.critical_values import normal_quantile, t_p_value, t_quantile
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import check_level, make_notes
 
 NO_SPREAD = "an imputation has no interval"
@@ -82,7 +83,7 @@ def pool(contrasts: Sequence[Contrast], *, conf_level: float = 0.95) -> Pooled:
         lost = np.where(np.isinf(pooled_df) | np.isnan(pooled_df), growth, growth + 2 / (pooled_df + 3)) / (1 + growth)
     effect = _interval(estimate.mean(axis=0), np.sqrt(total), pooled_df, level, scale,
                        f"{contrasts[0].method}; {m} imputations, Rubin's rules", note)
-    effect.note[note == ""] = _warning(contrasts)[note == ""]
+    effect = warned(effect, _warning(contrasts))
     return Pooled(effect, np.where(between > 0, lost, 0 * total), np.sqrt(between / m) + 0 * total)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, normal_contrast
-from therapyeval.stats.few import WEIGHTED, effective_size, too_few
+from therapyeval.stats.few import WEIGHTED, effective_size, too_few, warned
 from therapyeval.stats.inputs import check_codes, check_level, check_values, make_notes
 from therapyeval.stats.missing import TWO_EACH
 
@@ -222,8 +222,7 @@ def each_pair(
     estimate, error, notes = (np.array([part[i] for part in found], dtype=object) for i in range(3))
     whole = normal_contrast(estimate.astype(float), error.astype(float), level, method, notes)
     few = np.array([not one.note and _rests_on_few(one, estimand) for one in scores], dtype=bool)
-    whole.note[few & (whole.note == "")] = FEW
-    return whole
+    return warned(whole, FEW, few)
 
 
 def _rests_on_few(propensity: Propensity, estimand: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes
 from therapyeval.stats.critical_values import normal_quantile
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import check_codes, check_level, check_values
 from therapyeval.stats.skewness import NOT_THE_MEAN, central_moments, is_skewed
 from therapyeval.stats.summaries import means
@@ -125,8 +126,7 @@ def signed_rank(
     rows = [_pseudomedian(difference[group == code], exact, level) for code in range(n_groups)]
     found = _rank_contrast(rows, "Wilcoxon signed rank, pseudomedian", exact)
     gaps = difference - means(difference, group, n_groups)[group]
-    found.note[is_skewed(central_moments(gaps, group, n_groups)) & (found.note == "")] = NOT_THE_MEAN
-    return found
+    return warned(found, NOT_THE_MEAN, is_skewed(central_moments(gaps, group, n_groups)))
 
 
 def _rank_contrast(rows: list[tuple], name: str, exact: bool) -> Contrast:

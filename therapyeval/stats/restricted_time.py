@@ -6,7 +6,7 @@ import numpy as np
 
 from therapyeval.stats.contrasts import NO_GROUP, Contrast, check_pairs, n_codes, normal_contrast
 from therapyeval.stats.critical_values import normal_quantile
-from therapyeval.stats.few import FOLLOWED, too_few
+from therapyeval.stats.few import FOLLOWED, too_few, warned
 from therapyeval.stats.inputs import NO_VALUE, check_level, make_notes
 from therapyeval.stats.intervals import Interval
 from therapyeval.stats.survival import check_events, survival_steps
@@ -116,8 +116,7 @@ def restricted_mean_contrast(
     method = f"{effect} of restricted means to {horizon:g}, Kaplan-Meier"
     n = np.bincount(group, minlength=n_groups)
     found = _contrast(mean, error, a, b, effect, level, method, note)
-    found.note[(np.minimum(n[a], n[b]) < FOLLOWED) & (found.note == "")] = too_few("people in a group", FOLLOWED)
-    return found
+    return warned(found, too_few("people in a group", FOLLOWED), np.minimum(n[a], n[b]) < FOLLOWED)
 
 
 def _contrast(mean, error, a, b, effect: str, level: float, method: str, note: np.ndarray) -> Contrast:

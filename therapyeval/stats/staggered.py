@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from therapyeval.stats.contrasts import Contrast, normal_contrast
-from therapyeval.stats.few import SITES, too_few
+from therapyeval.stats.few import SITES, too_few, warned
 from therapyeval.stats.inputs import check_level
 from therapyeval.stats.panels import TWO_SITES, Panel, check_panel
 
@@ -179,6 +179,4 @@ def _contrast(estimate, influence, note, level: float, method: str) -> Contrast:
     error = np.sqrt((influence**2).sum(axis=1)) / max(influence.shape[1], 1)
     alike = np.array([not text for text in note], dtype=bool) & (error == 0)
     found = normal_contrast(estimate, error, level, method, np.where(alike, ALIKE, note).astype(object))
-    if influence.shape[1] < SITES:
-        found.note[found.note == ""] = too_few("sites", SITES)
-    return found
+    return warned(found, too_few("sites", SITES), influence.shape[1] < SITES)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from therapyeval.stats.contrasts import ALIKE, NO_GROUP, Contrast, check_pairs, n_codes, t_contrast
+from therapyeval.stats.few import warned
 from therapyeval.stats.inputs import NO_VALUE, check_codes, check_level, check_values, make_notes
 from therapyeval.stats.skewness import LOPSIDED, central_moments, is_lopsided
 from therapyeval.stats.spread import BIASED, UNEVEN, spread_bias
@@ -69,8 +70,7 @@ def student(
     found = t_contrast(center[a] - center[b], error, df, level, "Student t, equal spread", note)
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = squares / (n - 1)
-    found.note[(spread_bias(n[[a, b]], variance[[a, b]]) > BIASED) & (note == "")] = UNEVEN
-    return found
+    return warned(found, UNEVEN, spread_bias(n[[a, b]], variance[[a, b]]) > BIASED)
 
 
 def paired(
@@ -122,8 +122,7 @@ def paired(
     )
     center = means(difference, group, n_groups)
     found = t_contrast(center, error, n - 1.0, level, "paired t", note)
-    found.note[is_lopsided(central_moments(difference - center[group], group, n_groups)) & (note == "")] = LOPSIDED
-    return found
+    return warned(found, LOPSIDED, is_lopsided(central_moments(difference - center[group], group, n_groups)))
 
 
 def check_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
