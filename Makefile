@@ -7,7 +7,7 @@ OUT ?= out
 
 .DEFAULT_GOAL := help
 .PHONY: help report test bench lint install clean bundle notebooks pages validation
-.PHONY: study-review study-fuzz study-coverage study-degenerate
+.PHONY: study-review study-fuzz study-coverage study-degenerate study-examples
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ study-coverage: $(VENV)/tested ## Simulated coverage and type I error, written i
 
 study-degenerate: $(VENV)/tested ## 5,000 degenerate data sets through every estimator (a minute)
 	$(RUN) -m pytest -m study tests/test_stats_degenerate.py
+
+study-examples: $(VENV)/tested ## Fresh random examples for every test that draws its own (a few minutes)
+	$(RUN) -m pytest -n 2 -m 'hypothesis and not study' --hypothesis-profile=fresh
 
 bench: $(VENV)/tested ## Measure speed against named peers
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

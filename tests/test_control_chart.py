@@ -231,7 +231,7 @@ def test_a_series_upside_down_has_the_same_signals_and_the_opposite_meaning(valu
     assert (directions(values, up, "higher") == directions(-values, down, "lower")).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.one_of(st.integers(-40, 40), st.just(GAP)), min_size=12, max_size=40))
 def test_signals_come_by_period_and_then_by_rule(values):
     order = [(period, RULES.index(rule)) for period, rule, _ in told(chart_points(points(values), better="lower"))]

@@ -17,8 +17,7 @@ from therapyeval.disclosure import MIN_SPREAD, THRESHOLD, release, repair
 from therapyeval.disclosure.addresses import find_families, make_address, read_span
 from therapyeval.result import Result, Source, make_frame
 
-SETTINGS = settings(max_examples=25, deadline=None, derandomize=True, database=None,
-                    suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 FEW = settings(SETTINGS, max_examples=8)
 ALL = None
 COUNT = st.one_of(st.integers(0, 12), st.integers(0, 60))

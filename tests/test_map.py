@@ -184,7 +184,7 @@ CELLS = st.one_of(st.sampled_from(["", "1", "0", "12.5", "01/02/2026", "2026-01-
                   st.text(string.printable.replace("\n", "").replace("\r", ""), max_size=8))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.one_of(st.sampled_from(COLUMNS), st.text("abc :#{}[]'\"%-é\t", min_size=1, max_size=6)),
                       min_size=1, max_size=7, unique_by=str.strip), data=st.data())
 def test_any_table_gives_a_valid_mapping(tmp_path, names, data):

@@ -61,8 +61,7 @@ WITH_APPOINTMENTS = ("active_census", "caseload_per_fte")
 OTHERS = [text for text in CALLS if text not in OF_APPOINTMENTS]
 OF_MEASURES = [text for text in OTHERS if "measure" in metrics.parse(text).arguments
                and not metrics.parse(text).metric.by_level]
-FEW = settings(max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
-               suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=4, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 SOME = settings(FEW, max_examples=25)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.sampled_from([0, 1, 2, 5, 12, 40, 90])
@@ -228,7 +227,8 @@ def asked(found, text, **options):
 
 
 def same(one, other):
-    pd.testing.assert_frame_equal(one, other, rtol=1e-9, atol=1e-9)
+    """Type aside: a column of amounts is Int64 where all of its rows are whole, so one site's may differ."""
+    pd.testing.assert_frame_equal(one, other, rtol=1e-9, atol=1e-9, check_dtype=False)
 
 
 def test_every_registered_metric_is_asked():

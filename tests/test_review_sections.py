@@ -83,7 +83,7 @@ def test_a_signal_is_named_with_its_month_direction_and_rule():
     found = reading((*EXAMPLE, 60), n=50)
     assert variation.chart_words(found, MONTHS)[0] == "Special-cause variation: concern in Jun 2026"
     special, rest = variation.findings({"arrival_rate": found}, MONTHS)
-    assert special[0].startswith("Arrival rate: special-cause variation in June 2026 (concern: outside the limits).")
+    assert special[0].startswith("Arrival rate: special-cause variation in June 2026 (concern: below the lower limit).")
     assert rest == []
 
 
@@ -92,7 +92,7 @@ def test_a_signal_before_the_period_is_no_finding_of_the_period():
     special, rest = variation.findings({"arrival_rate": found}, MONTHS)
     assert special == []
     assert rest[0].startswith("Arrival rate: no special-cause variation")
-    assert "Signals in earlier months: arrival rate in December 2025 (concern: outside the limits)" in rest[1]
+    assert "Signals in earlier months: arrival rate in December 2025 (concern: below the lower limit)" in rest[1]
     assert "no special-cause variation in the months under review; earlier in December 2025" in \
         variation.chart_sentence(found, MONTHS)
 

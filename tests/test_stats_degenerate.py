@@ -87,8 +87,7 @@ def raised_here(error):
 
 
 def options(n_cases):
-    return settings(max_examples=n_cases, database=None, derandomize=n_cases == SUITE, deadline=None,
-                    suppress_health_check=list(HealthCheck))
+    return settings(max_examples=n_cases, derandomize=n_cases == SUITE, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -193,7 +193,7 @@ def test_senseless_input_is_refused(options, message):
         stats.gee_contrast(group=codes(ROWS["Group"]), pairs=[(1, 0)], covariates=ROWS[[]], **options)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(0, 30), n_groups=st.integers(1, 3), n_clusters=st.integers(1, 8),
        family=st.sampled_from(["gaussian", "binomial", "poisson"]), error=st.sampled_from(ERRORS),
        correlation=st.sampled_from(["independence", "exchangeable", "ar1"]))

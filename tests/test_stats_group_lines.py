@@ -106,7 +106,7 @@ def test_senseless_lines_are_refused(lines, options, message):
         lines(rows["ability"], codes(rows["Group"]), PAIRS, rows[[]], **options)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), n=st.integers(0, 30), n_groups=st.integers(1, 3), n_clusters=st.integers(1, 8),
        values=st.sampled_from([1, 2, 3, 100]), lines=st.sampled_from([stats.mixed_lines, stats.gee_lines]))
 def test_any_small_sample_gives_lines_or_a_reason(seed, n, n_groups, n_clusters, values, lines):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import therapyeval.result as r
@@ -54,7 +54,6 @@ def test_a_safe_name_is_one_that_windows_takes(text):
         assert is_taken_by_ntfs(name) and re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name, re.ASCII) and len(name) <= 69, name
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80), st.integers(20, 80))
 def test_any_text_makes_a_safe_name_of_limited_length(text, limit):
     name = safe_name(text, limit)

@@ -13,7 +13,7 @@ from therapyeval.stats.inputs import check_cluster, check_codes, check_level, ch
 from therapyeval.stats.linear_model import Design, Fit, least_squares, make_design, why_not_estimable
 from therapyeval.stats.maximum_likelihood import NO_CONVERGENCE
 from therapyeval.stats.mixed_models import mixed_contrast
-from therapyeval.stats.restricted_likelihood import Model, Sums, satterthwaite, search
+from therapyeval.stats.restricted_likelihood import Model, Sums, determined, satterthwaite, search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,12 +143,17 @@ def _unstructured(design, outcome, subject, visit, weights, note, level) -> Cont
         return no_contrast(len(note), method, "no patient has values at both of two visits")
     model = Model(layout.sums, len(seen), len(outcome) - base.q.shape[1], reml=True, free_scale=False)
     point = search(model, layout.start())
-    if point is None or (np.abs(np.diag(point.factor)) < _FLAT * np.linalg.norm(point.factor, axis=1)).any():
+    if point is None or _dependent(point.factor) or not determined(point):
         return no_contrast(len(note), method, TOO_FEW if layout.thin(base.q.shape[1]) else NO_CONVERGENCE)
     direction = np.linalg.solve(base.r.T, weights)
     change, error, df = satterthwaite(model, point, direction)
     estimate = np.where(note == "", direction.T @ base.effects + scale * change, np.nan)
     return t_contrast(estimate, scale * error, df, level, method, note)
+
+
+def _dependent(factor: np.ndarray) -> bool:
+    """Whether a visit is a combination of those before it."""
+    return bool((np.abs(np.diag(factor)) < _FLAT * np.linalg.norm(factor, axis=1)).any())
 
 
 @dataclass(frozen=True)

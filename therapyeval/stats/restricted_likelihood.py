@@ -122,13 +122,25 @@ def satterthwaite(model: Model, point: Point, direction: np.ndarray) -> tuple[np
         gradient = np.vstack([gradient, square])
         pull = point.pull[:, None]
         bend = np.block([[bend + pull @ pull.T / model.df, pull], [pull.T, np.array([[float(model.df)]])]])
-    size = np.sqrt(np.maximum(np.abs(np.diag(bend)), 1e-300))
-    values, axes = np.linalg.eigh(bend / np.outer(size, size))
+    size, values, axes = _bends(bend)
     known = values <= _FLAT * values.max()
     on_axes = axes.T @ (gradient / size[:, None])
     spread = 2 * (np.where(known, 0, 1 / np.where(known, 1, values))[:, None] * on_axes**2).sum(axis=0)
     df = np.divide(2 * square**2, spread, out=np.full(len(square), np.nan), where=spread > 0)
     return direction.T @ point.beta, np.sqrt(square), df
+
+
+def determined(point: Point) -> bool:
+    """Whether the deviance bends up in every direction: nothing of the small matrix may move without a price."""
+    _, values, _ = _bends(point.bend)
+    return bool(values.min() > _FLAT * values.max())
+
+
+def _bends(bend: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A size per element that makes the bends alike, and the bend's values and axes in these sizes."""
+    diagonal = np.abs(np.diag(bend))
+    size = np.sqrt(np.maximum(diagonal, max(_FLAT**2 * diagonal.max(), np.finfo(float).tiny)))
+    return size, *np.linalg.eigh(bend / np.outer(size, size))
 
 
 def evaluate(model: Model, factor: np.ndarray) -> Point | None:
