@@ -17,6 +17,7 @@ import pandas as pd
 from therapyeval import stats
 from therapyeval.analysis.models import Model
 from therapyeval.analysis.sample import Sample
+from therapyeval.stats.adjusted_models import OVERDISPERSED
 
 ALPHA, SPARSE, FEW, VERY_FEW, FAR_APART, BALANCED = 0.05, 5, 40, 10, 0.25, 0.1
 MATCHED, NO_SCORES = "matched", "no propensity scores or no matches"
@@ -197,7 +198,7 @@ def _dispersion(model: Model, sample: Sample, contrast: stats.Contrast) -> Check
             if model.name != "negative_binomial" else "counts vary more than Poisson; this model allows for it")
     tight = ": use model poisson where this one gives no estimate" if model.name == "negative_binomial" else ""
     said = ("the Poisson model gives no estimate" if np.isnan(size) else
-            f"counts vary about as Poisson{tight}" if size < 1.5 else wide)
+            f"counts vary about as Poisson{tight}" if size <= OVERDISPERSED else wide)
     return Check("check_dispersion", size, said, "Pearson chi-square by degrees of freedom")
 
 

@@ -13,9 +13,11 @@ from therapyeval.display.cells import Record, is_withheld, percent_digits, recor
 from therapyeval.display.charts import Line, Point, stretches
 from therapyeval.formatting import WITHHELD, is_missing, listed
 
-RULE_WORDS = {"outside_limit": "outside the limits", "shift": "part of 7 or more months on one side of the mean",
-              "trend": "part of 7 months that each rose or each fell",
-              "two_of_three": "two of three months near a limit"}
+RULE_WORDS = {     # of a month above the mean, and of one below
+    "outside_limit": ("above the upper limit", "below the lower limit"),
+    "shift": ("part of 7 or more months above the mean", "part of 7 or more months below the mean"),
+    "trend": ("part of 7 months that each rose or each fell",) * 2,
+    "two_of_three": ("two of three months close to the upper limit", "two of three months close to the lower limit")}
 ASSURANCE = {"pass": "every month is expected to meet the target",
              "fail": "no month is expected to meet the target unless the process changes",
              "inconsistent": "months may or may not meet the target"}
@@ -23,7 +25,7 @@ ASSURANCE = {"pass": "every month is expected to meet the target",
 
 @dataclass(frozen=True)
 class Signal:
-    """A flagged month: what it means (concern, improvement, neutral) and by which rules."""
+    """A flagged month: what it means (concern, improvement, neutral) and by which rules, in words."""
 
     month: str
     meaning: str
@@ -206,16 +208,18 @@ def _all(signals: Sequence[Signal]) -> str:
     groups: dict[tuple, list[str]] = {}
     for signal in signals:
         groups.setdefault((signal.meaning, signal.rules), []).append(signal.month)
-    return listed([f"{listed(stretches(months))} ({meaning}: {listed([RULE_WORDS[rule] for rule in rules])})"
+    return listed([f"{listed(stretches(months))} ({meaning}: {listed(rules)})"
                    for (meaning, rules), months in groups.items()])
 
 
 def _signals(chart: ControlChart) -> tuple[Signal, ...]:
+    """A flagged month with limits is never on the mean but in a trend, whose words are the same on both sides."""
+    mean = next((row["estimate"] for row in records(chart.limits) if row["statistic"] == "mean"), None)
     found: dict[str, list[Record]] = {}
     for row in records(chart.signals):
         found.setdefault(str(row["period"]), []).append(row)
-    return tuple(Signal(month, str(rows[0]["note"]), tuple(str(row["level"]) for row in rows))
-                 for month, rows in found.items())
+    return tuple(Signal(month, str(rows[0]["note"]), tuple(
+        RULE_WORDS[row["level"]][int(row["estimate"] < mean)] for row in rows)) for month, rows in found.items())
 
 
 def _point(row: Record, flags: Mapping[str, str]) -> Point:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,17 @@ class Contrast:
     note: np.ndarray
     scale: str = ""
     df_residual: float = np.nan
+
+    def part(self, rows: slice | Sequence[int]) -> Contrast:
+        """The same of some of its pairs."""
+        arrays = ("estimate", "low", "high", "p_value", "df", "note")
+        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
+
+    def as_ratios(self) -> Contrast:
+        """Differences of logarithms as ratios."""
+        with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
+            numbers = {name: np.exp(getattr(self, name)) for name in ("estimate", "low", "high")}
+        return replace(self, **numbers, scale="log")
 
 
 def welch(
@@ -274,14 +285,19 @@ def lonely(group: np.ndarray, cluster: np.ndarray | None, a: np.ndarray, b: np.n
 
 
 def t_contrast(
-    estimate: np.ndarray, error: np.ndarray, df: np.ndarray, level: float, method: str, note: np.ndarray
+    estimate: np.ndarray, error: np.ndarray, df: np.ndarray, level: float, method: str, note: np.ndarray, *,
+    log: bool = False,
 ) -> Contrast:
-    """Difference -/+ t * standard error; limits, p and df are NaN in every pair that has a note."""
+    """Difference -/+ t * standard error; with ``log`` given as logarithms and returned as ratios.
+
+    Limits, p and df are NaN in every pair that has a note.
+    """
     clear = note == ""
     error, df = np.where(clear, error, np.nan), np.where(clear, df, np.nan)
     half = t_quantile(df, level) * error
     p_value = t_p_value(estimate / error, df)
-    return Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note, "identity")
+    found = Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note, "identity")
+    return found.as_ratios() if log else found
 
 
 def normal_contrast(
@@ -297,11 +313,8 @@ def normal_contrast(
     error = np.where(note == "", error, np.nan)
     half = normal_quantile(level) * error
     p_value, df = 2 * ndtr(-np.abs(estimate / error)), np.full(len(estimate), np.nan)
-    numbers = estimate, estimate - half, estimate + half
-    if log:
-        with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
-            numbers = tuple(np.exp(part) for part in numbers)
-    return Contrast(*numbers, p_value, df, method, note, "log" if log else "identity", df_residual)
+    found = Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note, "identity", df_residual)
+    return found.as_ratios() if log else found
 
 
 def no_contrast(length: int, method: str, reason: str) -> Contrast:

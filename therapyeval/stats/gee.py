@@ -139,12 +139,7 @@ def limited(estimate, gap, covariance, naive, alone, n_clusters, error, level, m
     if error != "mancl_derouen":
         return normal_contrast(estimate, spread, level, method, note, log=log)
     df = np.full(len(note), float(n_clusters - gap.shape[1]))
-    found = t_contrast(estimate, spread, df, level, method, note)
-    if not log:
-        return found
-    with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
-        ratios = (np.exp(part) for part in (found.estimate, found.low, found.high))
-        return Contrast(*ratios, found.p_value, found.df, method, note, "log")
+    return t_contrast(estimate, spread, df, level, method, note, log=log)
 
 
 def _check_options(family, effect, correlation, error, order, exposure) -> str:

@@ -178,5 +178,4 @@ class _Lines:
 
     def split(self, whole: Contrast) -> GroupLines:
         cuts = slice(0, self.n_groups), slice(self.n_groups, 2 * self.n_groups), slice(2 * self.n_groups, None)
-        arrays = ("estimate", "low", "high", "p_value", "df", "note")
-        return GroupLines(*(replace(whole, **{name: getattr(whole, name)[cut] for name in arrays}) for cut in cuts))
+        return GroupLines(*(whole.part(cut) for cut in cuts))

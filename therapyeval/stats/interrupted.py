@@ -1,7 +1,7 @@
 """Interrupted time series: the change of level and slope at a known time, against the series' own projection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -225,19 +225,12 @@ def _interruption(model: Model, fit: Fit, level: float, method: str, *, log: boo
     estimate = np.where(without_slope, np.nan, wanted @ fit.beta)
     error = np.sqrt(np.einsum("ij,jk,ik->i", wanted, fit.covariance, wanted))
     if np.isnan(fit.df):
-        whole = normal_contrast(estimate, error, level, method, note)
+        whole = normal_contrast(estimate, error, level, method, note, log=log)
     else:
-        whole = t_contrast(estimate, error, np.full(len(wanted), fit.df), level, method, note)
+        whole = t_contrast(estimate, error, np.full(len(wanted), fit.df), level, method, note, log=log)
     whole = warned(whole, SHORT, is_short)
+    trend, jump, slope, effect = (whole.part(rows) for rows in ([0], [1], [2], slice(3, None)))
     back = np.exp if log else np.asarray
-    with np.errstate(over="ignore"):                         # a limit beyond 1e308 is infinite
-        whole = replace(whole, estimate=back(whole.estimate), low=back(whole.low), high=back(whole.high))
-    trend, jump, slope, effect = (_part(whole, rows) for rows in ([0], [1], [2], slice(3, None)))
     fitted, projection = back(model.x @ fit.beta), back(model.x @ model.unchanged(fit.beta))
     lines = model.time, fitted, projection
     return Interruption(trend, jump, slope, effect, *lines, fit.dispersion, fit.autocorrelation)
-
-
-def _part(whole: Contrast, rows: list[int] | slice) -> Contrast:
-    numbers = (getattr(whole, name)[rows] for name in ("estimate", "low", "high", "p_value", "df"))
-    return Contrast(*numbers, whole.method, whole.note[rows])

@@ -134,11 +134,9 @@ def _interval(estimate, error, df, level, scale, method, note) -> Contrast:
     half = np.where(normal, normal_quantile(level), t_quantile(df, level)) * error
     with np.errstate(invalid="ignore", divide="ignore"):
         p_value = t_p_value(estimate / error, np.where(normal, 1e300, df))
-    numbers = (estimate, estimate - half, estimate + half)
-    if scale == "log":
-        with np.errstate(over="ignore"):         # a limit beyond 1e308 is infinite
-            numbers = tuple(np.exp(part) for part in numbers)
-    return Contrast(*numbers, p_value, np.where(normal | (note != ""), np.nan, df), method, note, scale)
+    df = np.where(normal | (note != ""), np.nan, df)
+    found = Contrast(estimate, estimate - half, estimate + half, p_value, df, method, note, scale)
+    return found.as_ratios() if scale == "log" else found
 
 
 def _warning(contrasts: Sequence[Contrast]) -> np.ndarray:
