@@ -26,7 +26,7 @@ lint: $(VENV)/tested ## Check the style
 study-review: $(VENV)/tested ## All sites and quarters of harbor_rehab against SQL (about 5 minutes)
 	$(RUN) -m pytest -m study -s tests/test_review.py
 
-study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (90 minutes on 2 cores)
+study-fuzz: $(VENV)/tested ## 20,000 damaged files and 300 killed writers: no traceback, no lost row (80 minutes on 2 cores)
 	$(RUN) -m pytest -m study -s tests/test_fuzz.py tests/test_cache_safety.py
 
 study-coverage: $(VENV)/tested ## Simulated coverage and type I error, written into docs/validation.md (about 20 minutes)

@@ -9,8 +9,10 @@ import textwrap
 
 import pandas as pd
 import pytest
+from ibis.backends.duckdb import Backend
+from ibis.expr.operations import Relation
 
-from therapyeval.data import read_dataset
+from therapyeval.data import read_dataset, schema
 from therapyeval.errors import DataError
 
 TRIAL = """
@@ -178,6 +180,10 @@ def test_an_id_or_a_date_must_come_from_a_column(read):
     (entry("episode: {id: id}\nattributes: {age: nmber}"),
      "line 6: `age` cannot be of type 'nmber'. Did you mean number?"),
     (entry("episode: {id: id}\nattributes: {arm: text}"), "line 6: an attribute cannot be called `arm`"),
+    (entry("episode: {id: id}\nattributes: {Arm: text}"), "line 6: an attribute cannot be called `Arm`"),
+    (entry("episode: {id: id}\nattributes: {Sex: text}"), "Write `sex: {column: Sex, type: …}`"),
+    (entry("episode: {id: id}\nattributes: {_row: text}"), "line 6: '_row' cannot be the name of an attribute"),
+    (entry("episode: {id: id}\nattributes: {x: text, X: {column: x}}"), "`x` and `X` differ by capitals only"),
     (entry("episode: {id: id, startdate: x}"), "line 5: `episode` cannot have `startdate`. Did you mean start_date"),
     (entry("keep: {idd: present}\nepisode: {id: id}"), "line 5: d.csv has no column 'idd'. Did you mean id?"),
     (entry("missing: [x]"), "line 4: a table needs at least one of episode, visit"),
@@ -193,7 +199,9 @@ def test_a_wrong_mapping_says_in_one_line_what_and_where(read, mapping, message)
 
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "d.csv is empty"), (b"id,x\n", "d.csv has a header but no rows"), (b"\n\n", "d.csv has no header row"),
-    (b"id,id\n1,2\n", "d.csv has the column 'id' twice"), (b"PK\x03\x04\x00\x00", "d.csv is not a text file"),
+    (b"id,id\n1,2\n", "d.csv has the column 'id' twice. Rename"),
+    (b"id,x,ID\n1,2,3\n", "d.csv has the column 'ID' twice (capitals make no difference). Rename"),
+    (b"PK\x03\x04\x00\x00", "d.csv is not a text file"),
     (b"\x1f\x8b\x08broken", "d.csv is a damaged gzip file"),
 ])
 def test_a_file_that_is_no_table_is_refused_in_one_line(read, content, message):
@@ -249,3 +257,28 @@ def test_a_word_that_would_steer_a_screen_is_told_with_a_mark(tmp_path):        
     path.write_text('version: 1\n"\\e[2J\\0": 1\n')
     with pytest.raises(DataError, match="`\ufffd\\[2J\ufffd`"):
         read_dataset(tmp_path)
+
+
+def test_no_name_that_the_engine_uses_breaks_an_attribute(sample, tmp_path, monkeypatch):
+    """Attributes lie beside columns that the engine makes on its way: each of these names works, or is refused."""
+    made, compiled = set(), Backend.compile
+
+    def spy(self, expression, *arguments, **options):
+        for relation in expression.op().find(Relation):
+            made.update(relation.schema.names)
+        return compiled(self, expression, *arguments, **options)
+
+    monkeypatch.setattr(Backend, "compile", spy)
+    tables = {name: pd.read_parquet(sample("harbor_rehab") / f"{name}.parquet").head(40)
+              for name in ("patients", "episodes", "visits", "assessments", "referrals")}
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    read_dataset(tmp_path)
+    allowed = sorted(name for name in made - schema.COLUMN_NAMES - schema.USED_NAMES
+                     if name.isidentifier() and not name.startswith("_"))
+    assert len(allowed) > 40
+    for name in ("patients", "episodes", "visits"):
+        tables[name].assign(**dict.fromkeys(allowed, "a")).to_csv(tmp_path / f"{name}.csv", index=False)
+    declared = ", ".join(f"{name}: text" for name in allowed)
+    (tmp_path / "mapping.yml").write_text(f"version: 1\nattributes: {{{declared}}}\n")
+    assert set(allowed) <= set(read_dataset(tmp_path).facts.episodes)

@@ -144,7 +144,7 @@ def server(command: list[str], folder: Path, pattern: str):
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -173,7 +173,7 @@ def test_the_app_follows_its_filters_and_asks_nobody(tab, tmp_path):
         keep(tab, "explore-app-390.png")
         assert tab.errors == [] and tab.outside() == []
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=15) == 0
+        assert process.wait(timeout=60) == 0
     assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 

@@ -125,7 +125,7 @@ def test_any_text_is_a_table_with_every_row_or_refused(text, encoding, extra, is
 
 @pytest.mark.study
 def test_20_000_damaged_inputs():
-    """The full size of the test above, with real data (an hour and a half on two cores)."""
+    """The full size of the test above, with real data (80 minutes on two cores)."""
     cases = run_cases(list(range(20_000)), os.cpu_count() or 2, Progress(20_000))
     print(Counter(case["outcome"].split(" ")[0] for case in cases), max(case["seconds"] for case in cases))
     assert faults(cases) == []

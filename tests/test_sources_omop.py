@@ -136,7 +136,7 @@ def test_a_column_in_capitals_and_in_small_letters_is_refused(tmp_path):        
     where, _ = as_files(tmp_path)
     path = where / "MEASUREMENT.csv"
     path.write_text(path.read_text().replace("provider_id", "VALUE_AS_NUMBER"))
-    with pytest.raises(DataError, match="MEASUREMENT.csv has the column value_as_number twice"):
+    with pytest.raises(DataError, match="MEASUREMENT.csv has the column 'VALUE_AS_NUMBER' twice"):
         canonical(where, CODES)
 
 

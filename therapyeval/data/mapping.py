@@ -30,6 +30,7 @@ for columns of words, a word that is no column of the file: every row then has i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from datetime import date
@@ -173,12 +174,15 @@ def read_mapping(path: Path, measures: MappingType[str, object]) -> Mapping:
         raise top.fail("tables", "`tables` must be a list: each file begins with `- read: NAME`.")
     if entries and "attributes" in top:
         raise top.fail("attributes", "with `tables`, declare attributes inside the table that has their columns.")
+    tables = tuple(_entry(entry, measures) for entry in entries)
+    attributes = _attributes(top)
+    _refuse_alike([attributes, *(entry.attributes for entry in tables)])
     return Mapping(
         file=path.name, text=text, policy=_policy(top), note=top.text("note") or "", data_cut=_data_cut(top),
         timepoint_rule=_one_of(top, "timepoint_rule", RULES, "window"), time_zone=_time_zone(top),
         **{name: _whole_number(top, name, default) for name, default in NUMBERS.items()},
-        measure_set=_measure_set(top, measures), attributes=_attributes(top), codes=_codes(top, measures),
-        tables=tuple(_entry(entry, measures) for entry in entries), measure_units=read_measure_units(top, measures))
+        measure_set=_measure_set(top, measures), attributes=attributes, codes=_codes(top, measures),
+        tables=tables, measure_units=read_measure_units(top, measures))
 
 
 def _data_cut(top: Block) -> str | None:
@@ -378,12 +382,25 @@ def _attributes(entry: Block) -> dict[str, Field]:
     return {name: _attribute(block, name) for name in block}
 
 
+def _refuse_alike(attributes: Iterable[MappingType[str, Field]]) -> None:
+    """Attributes, of one table or several, whose names differ by capitals only, which the engine does not see."""
+    seen: dict[str, str] = {}
+    for name, item in (pair for fields in attributes for pair in fields.items()):
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise item.fail(f"the attributes `{other}` and `{name}` differ by capitals only. Give both the same "
+                            "name, or one of them another.")
+
+
 def _attribute(block: Block, name: str) -> Field:
-    if not name.isidentifier():
-        raise block.fail(name, f"{name[:40]!r} cannot be the name of an attribute: use letters, digits and _.")
-    if name in schema.FACT_NAMES:
+    if not name.isidentifier() or name.startswith("_"):
+        raise block.fail(name, f"{name[:40]!r} cannot be the name of an attribute: use letters, digits and _, and "
+                               "begin with a letter.")
+    plain = name.casefold()
+    is_used = plain in schema.USED_NAMES
+    if is_used or plain != name and plain in schema.COLUMN_NAMES:  # capitals make no difference in the engine
         raise block.fail(name, f"an attribute cannot be called `{name}`: the facts have a column of that name. "
-                               f"Write `my_{name}: {{column: {name}, type: …}}`.")
+                               f"Write `{'my_' if is_used else ''}{plain}: {{column: {name}, type: …}}`.")
     value = block[name]
     if isinstance(value, str):
         if value not in TYPES:

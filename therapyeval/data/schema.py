@@ -154,7 +154,8 @@ KINDS = {"episode": "episodes", "visit": "visits", "enrollment": "enrollment", "
          "authorization": "authorizations"}
 LEADING = ("episode", "visit", "referral", "discharge", "assessment", "patient", "enrollment", "charge", "goal",
            "response", "stay", "event", "authorization", "staff_week", "availability", "site", "staff")
-# What an `attributes:` line of a mapping may not be called: facts have columns of these names.
+COLUMN_NAMES = frozenset(name for table in TABLES.values() for name in table.columns) | {"age", "age_band"}
+# What an attribute may not be called in a mapping: facts have columns of these names …
 FACT_NAMES = frozenset((
     "episode", "patient", "referral", "measure", "staff", "arm", "date", "status", "start_date", "end_date",
     "discharge_date", "first_visit_date", "last_visit_date", "days", "closed_admin", "reason", "disposition",
@@ -163,3 +164,9 @@ FACT_NAMES = frozenset((
     "lead_band", "received_date", "eval_date", "closed_date", "evaluated", "cert_end", "cert_signed_date",
     "planned_source", "admit_date", "discharge_status",
     "readmit_days", "authorization", "stay", "response", "event", "goal", "week"))
+# … or what facts are made of; `self` and `key` are arguments of Ibis
+USED_NAMES = FACT_NAMES | {
+    "begun", "by_assistant", "finalized_dt_has_time", "finalized_dt_offset", "first_eval", "is_derived",
+    "is_evaluation", "is_new", "is_visit", "key", "merged", "n_chain", "n_future", "n_unknown", "note_on_time",
+    "planned_weeks", "scheduled_end_has_time", "scheduled_end_offset", "scheduled_start_has_time",
+    "scheduled_start_offset", "self", "status_dt_has_time", "status_dt_offset", "unread", "until"}

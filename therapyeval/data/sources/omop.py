@@ -15,7 +15,6 @@ import pandas as pd
 from therapyeval.data import schema, sources
 from therapyeval.data.sources.linking import SCORE_DAYS, VISIT_DAYS, Spans
 from therapyeval.data.sources.raw import Raw
-from therapyeval.errors import DataError
 
 SEX = {"8507": "male", "8532": "female"}
 RACE = {"8515": "Asian", "8516": "Black", "8527": "White", "8557": "Pacific Islander", "8657": "American Indian"}
@@ -56,20 +55,10 @@ class _Model:
         return self.raws[name]
 
     def frame(self, name: str, *columns: str) -> pd.DataFrame:
-        """These columns and `_row`; no rows where the table is not there.
-
-        Raises
-        ------
-        DataError
-            Where one of them is there twice.
-        """
+        """These columns and `_row`; no rows where the table is not there."""
         if name not in self:
             return pd.DataFrame(columns=[*columns, "_row"], dtype="str").astype({"_row": "int64"})
         frame = self.raw(name).to_pandas().rename(columns=str.lower)
-        twice = set(frame.columns[frame.columns.duplicated()]) & set(columns)
-        if twice:
-            raise DataError(f"{self.raw(name).file} has the column {min(twice)} twice (capitals make no difference). "
-                            "Keep one of them.")
         return frame.reindex(columns=[*columns, "_row"]).astype(dict.fromkeys(columns, "str"))
 
     def lines(self, name: str) -> int:

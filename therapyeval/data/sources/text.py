@@ -21,6 +21,8 @@ OURS = ("_at", "_file", "_row")  # added to every table; columns of these names 
 def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = False) -> list[str]:
     """Column names in one line each, without surrounding spaces; a control character becomes MARK.
 
+    Capitals make no difference in the engine, which would take the first of "id" and "ID" for both.
+
     Parameters
     ----------
     number_repeats : write the second column of one name as "name (2)" instead of refusing it
@@ -28,7 +30,7 @@ def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = Fal
     Raises
     ------
     DataError
-        Where two columns have one name or there is no name at all.
+        Where two columns have one name, capitals aside, or there is no name at all.
     """
     names = [_UNSEEN.sub(MARK, _LINE_ENDS.sub(" ", name)).strip() for name in names]
     if not any(names):
@@ -37,11 +39,13 @@ def checked_names(names: Sequence[str], file: str, *, number_repeats: bool = Fal
     if number_repeats:
         seen: Counter[str] = Counter()
         for position, name in enumerate(names):
-            seen[name] += 1
-            names[position] = f"{name} ({seen[name]})" if seen[name] > 1 else name
-    twice = sorted(name for name, n in Counter(names).items() if n > 1)
-    if twice:
-        raise DataError(f"{file} has the column {twice[0][:40]!r} twice. Rename one of them.")
+            seen[name.casefold()] += 1
+            names[position] = f"{name} ({seen[name.casefold()]})" if seen[name.casefold()] > 1 else name
+    for said, alike in (("", names), (" (capitals make no difference)", [name.casefold() for name in names])):
+        n_of = Counter(alike)
+        twice = sorted(name for name, plain in zip(names, alike, strict=True) if n_of[plain] > 1)
+        if twice:
+            raise DataError(f"{file} has the column {twice[0][:40]!r} twice{said}. Rename one of them.")
     return names
 
 
