@@ -138,13 +138,15 @@ def server(command: list[str], folder: Path, pattern: str):
     with log.open("wb") as sink:
         process = subprocess.Popen([sys.executable, *command], stdout=sink, stderr=subprocess.STDOUT, cwd=folder,
                                    env=dict(os.environ, PYTHONPATH=str(ROOT), JUPYTER_CONFIG_DIR=str(folder / "config"),
-                                            JUPYTER_RUNTIME_DIR=str(folder / "runtime"), PYTHONUNBUFFERED="1"))
+                                            JUPYTER_RUNTIME_DIR=str(folder / "runtime"), PYTHONUNBUFFERED="1"),
+                                   # a shell lets what it runs in the background ignore Ctrl+C, and so would this server
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         yield wait(lambda: re.search(pattern, log.read_text())).group(0), process
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -173,7 +175,7 @@ def test_the_app_follows_its_filters_and_asks_nobody(tab, tmp_path):
         keep(tab, "explore-app-390.png")
         assert tab.errors == [] and tab.outside() == []
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=15) == 0
     assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
