@@ -140,7 +140,27 @@ def test_files_and_their_folder_are_on_the_disk_before_the_set_gets_its_name(set
     assert Path(done[-1]) == (tmp_path / cache.NAME).resolve()
 
 
-def test_facts_killed_while_they_were_cleared_away_are_made_again(sets, tmp_path):
+def test_a_kill_while_old_facts_are_cleared_away_leaves_no_part_of_them(sets, tmp_path, monkeypatch):
+    rmtree = cache.shutil.rmtree
+
+    def killed(folder, **options):
+        if not (Path(folder) / cache.MANIFEST).is_file():  # the workspace of another test
+            return rmtree(folder, **options)
+        (Path(folder) / "episodes.parquet").unlink()
+        raise KeyboardInterrupt
+
+    (new, stored, _), (old, older, _) = (stored_in(folder) for folder in sets)
+    for state, facts in ((old, older), *[(new, stored)] * (cache.KEPT - 1)):
+        cache.store(tmp_path, state, facts)
+    assert cache.load(tmp_path, old, {})[0] is not None
+    monkeypatch.setattr(cache.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cache.store(tmp_path, new, stored)
+    assert cache.load(tmp_path, old, {}) == (None, False)
+    assert cache.load(tmp_path, new, {})[0] is not None
+
+
+def test_facts_of_which_a_file_is_missing_are_made_again(sets, tmp_path):
     state, stored, _ = stored_in(sets[0])
     cache.store(tmp_path, state, stored)
     entry = next(iter(cache._manifests(tmp_path / cache.NAME)))

@@ -27,7 +27,7 @@ from therapyeval.data.quality import QualityReport
 from therapyeval.errors import DataError
 
 NAME, MANIFEST, APPOINTMENTS = ".therapyeval", "manifest.json", "appointments.parquet"
-NEW = ".new-"  # how the name of a folder begins that is being written, or that somebody works in
+NEW = ".new-"  # how the name of a folder begins that is being written or cleared away, or that somebody works in
 FROM_BYTES = 50_000_000  # smaller data are read anew as fast
 KEPT = 3  # sets of facts that stay; older ones are deleted
 FORMAT = 1  # of what is stored: raise it with every change to it, so that what was stored before is read anew
@@ -99,7 +99,7 @@ def load(data: Path, wanted: State, measures: Mapping[str, object]) -> tuple[Sto
                     return _read(entry, measures), False
                 except (OSError, ValueError, KeyError):
                     damaged = True
-                    shutil.rmtree(entry, ignore_errors=True)
+                    _clear(entry)
     return None, damaged
 
 
@@ -191,11 +191,17 @@ def _appointments(folder: Path, attributes: tuple[str, ...], data_cut: pd.Timest
 def _tidy(folder: Path) -> None:
     """Delete all but the newest sets of facts, and what a stopped run left behind a day ago."""
     for entry in list(_manifests(folder))[KEPT:]:
-        shutil.rmtree(entry, ignore_errors=True)
+        _clear(entry)
     now = max((_changed(path) for path in folder.iterdir()), default=0)
     for path in folder.glob(f"{NEW}*"):
         if now - _changed(path) > 86_400 * 10**9:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _clear(entry: Path) -> None:
+    """Delete a set, under another name first: a run that is stopped meanwhile leaves no part of a set."""
+    with suppress(OSError):  # another process was first, or holds one of its files: then it stays whole
+        shutil.rmtree(entry.rename(entry.with_name(f"{NEW}{entry.name}")), ignore_errors=True)
 
 
 def _write(folder: Path, made_from: State, stored: Stored) -> None:
